@@ -1,0 +1,247 @@
+//! Language models behind one streaming trait.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use crate::model::payload::{EndReason, Role};
+
+/// A message of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Whose words it is.
+    pub role: Role,
+    /// The text.
+    pub text: String,
+    /// The tools that an assistant's message calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// The call that a tool's message answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// Returns a message without tool calls.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+}
+
+/// A tool that the model asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The id that the result refers to. Unique within a reply.
+    pub id: String,
+    /// The tool's name, as the model wrote it.
+    pub name: String,
+    /// The arguments as the model wrote them: JSON text if all is well, never checked here.
+    pub arguments: String,
+}
+
+/// A tool as the model is told of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// The name.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// The JSON Schema of its arguments.
+    pub parameters: Value,
+}
+
+/// What is asked of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// The tools that the model may ask for.
+    pub tools: Vec<ToolSpec>,
+    /// The most tokens of the reply.
+    pub max_tokens: u64,
+}
+
+/// Tokens as the provider counted them; none where it did not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCount {
+    /// Tokens of the prompt.
+    pub prompt: Option<u64>,
+    /// Tokens of the reply.
+    pub completion: Option<u64>,
+}
+
+/// A piece of a reply, in the order of arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// More text.
+    Text(String),
+    /// More thinking, which is not part of the answer.
+    Thinking(String),
+    /// A whole tool call.
+    ToolCall(ToolCall),
+    /// The token count.
+    Usage(TokenCount),
+    /// The reply is whole. Always the last; a stream that ends without it is an error.
+    End(EndReason),
+}
+
+/// A model's whole reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The answer.
+    pub text: String,
+    /// The thinking that led to it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub thinking: String,
+    /// The tools asked for, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// The token count.
+    pub tokens: TokenCount,
+    /// Why it ended.
+    pub end: EndReason,
+}
+
+/// A reply on its way. Dropping it cuts the generation.
+pub type ReplyStream = Pin<Box<dyn Stream<Item = Result<Delta, LlmError>> + Send>>;
+
+/// What a model can do, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Whether it calls tools natively.
+    pub tools: bool,
+    /// How many tokens prompt and reply may have together; none where nobody said.
+    pub context_window: Option<u64>,
+}
+
+/// Why a model gave no reply. Never holds a key or a request's body.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LlmError {
+    /// The server cannot be reached.
+    #[error("cannot reach the model server at {endpoint}")]
+    Unreachable {
+        /// The server's origin.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server is there and asks to come back later.
+    #[error("{endpoint} is busy: {detail}")]
+    Busy {
+        /// The server's origin.
+        endpoint: String,
+        /// What it said.
+        detail: String,
+        /// When to come back, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// The server refuses the request; the same one would be refused again.
+    #[error("{endpoint} refused the request ({status}): {detail}")]
+    Refused {
+        /// The server's origin.
+        endpoint: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said, shortened.
+        detail: String,
+    },
+    /// The prompt does not fit the model's window.
+    #[error("the prompt does not fit the model's window: {0}")]
+    ContextOverflow(String),
+    /// The reply broke off, stalled, or is no reply.
+    #[error("the reply of {endpoint} is unusable: {detail}")]
+    BadReply {
+        /// The server's origin, or the script.
+        endpoint: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A bound was passed: idle time, first byte, length.
+    #[error("{endpoint} passed a bound: {detail}")]
+    BoundPassed {
+        /// The server's origin.
+        endpoint: String,
+        /// Which bound, and what was seen.
+        detail: String,
+    },
+    /// The script has no more to say, or does not say this. Asking again will not help.
+    #[error("the scripted model {script}: {detail}")]
+    Script {
+        /// The script's file, or its name.
+        script: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl LlmError {
+    /// Returns whether asking the same again may succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Busy { .. }
+            | Self::BadReply { .. }
+            | Self::BoundPassed { .. } => true,
+            Self::Refused { .. } | Self::ContextOverflow(_) | Self::Script { .. } => false,
+        }
+    }
+}
+
+/// A language model.
+#[async_trait]
+pub trait Llm: Debug + Send + Sync + 'static {
+    /// Returns the model as the operator wrote it, without secrets.
+    fn name(&self) -> &str;
+
+    /// Returns what the model can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Sends the request and returns the reply as it comes. Dropping the future or the stream drops the connection.
+    /// The stream ends with [`Delta::End`] or an error; a tool call's id is unique within the reply.
+    async fn chat(&self, request: ChatRequest) -> Result<ReplyStream, LlmError>;
+}
+
+/// Reads a stream to its end, showing each piece to `watch`, and returns the whole reply.
+pub async fn collect(
+    mut stream: ReplyStream,
+    source: &str,
+    mut watch: impl FnMut(&Delta) + Send,
+) -> Result<Reply, LlmError> {
+    let mut reply = Reply {
+        text: String::new(),
+        thinking: String::new(),
+        tool_calls: Vec::new(),
+        tokens: TokenCount::default(),
+        end: EndReason::Other,
+    };
+    while let Some(delta) = stream.next().await {
+        let delta = delta?;
+        watch(&delta);
+        match delta {
+            Delta::Text(text) => reply.text.push_str(&text),
+            Delta::Thinking(text) => reply.thinking.push_str(&text),
+            Delta::ToolCall(call) => reply.tool_calls.push(call),
+            Delta::Usage(tokens) => reply.tokens = tokens,
+            Delta::End(end) => {
+                reply.end = end;
+                return Ok(reply);
+            }
+        }
+    }
+    Err(LlmError::BadReply {
+        endpoint: source.to_owned(),
+        detail: "the stream ended before the reply was whole".to_owned(),
+    })
+}

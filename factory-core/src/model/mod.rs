@@ -1,0 +1,23 @@
+//! The vocabulary: plain serde data that every other module speaks. No IO, no tokio, no clock.
+
+mod approval;
+mod budget;
+mod event;
+mod ids;
+mod plan;
+mod project;
+mod run;
+mod run_status;
+mod timestamp;
+
+pub use approval::{Approval, ApprovalKind, ApprovalSubject, Decision, DecisionKind};
+pub use budget::{Budget, BudgetLimit, Usage};
+pub use event::{Actor, Event, EventKind, NewEvent, UnknownEvent, payload};
+pub use ids::{
+    ApprovalId, BlobId, CommitId, EventId, Fence, InvalidId, ProjectId, RunId, Seq, StepId, TreeId, WorkerId,
+};
+pub use plan::{Plan, Step};
+pub use project::{NewProject, Project, ProjectSettings, SetupNetwork};
+pub use run::{ApprovalPolicy, Claim, Run, RunSpec};
+pub use run_status::{InvalidTransition, RunStatus, StatusReason, Transition};
+pub use timestamp::{InvalidTimestamp, Timestamp};

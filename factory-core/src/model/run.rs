@@ -1,0 +1,99 @@
+//! A run: one goal on its way to an approved commit.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Budget, CommitId, Fence, ProjectId, RunId, RunStatus, Seq, StatusReason, Timestamp, Usage, WorkerId,
+};
+
+/// Who decides what a run may commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalPolicy {
+    /// The operator approves every result.
+    #[default]
+    Ask,
+    /// A result that the checks proved, and that touches no tests, check scripts, lock files or CI files, is
+    /// committed by itself. Everything else still asks.
+    Unattended,
+}
+
+/// How a run is to be done, fixed when it is filed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunSpec {
+    /// The model, as `ENDPOINT:NAME` or `scripted:FILE`.
+    pub model: String,
+    /// The ref to start from, where it is not the project's.
+    pub base_ref: Option<String>,
+    /// The checks, where they are not the project's.
+    pub checks: Option<Vec<String>>,
+    /// Who decides what is committed.
+    pub approval: ApprovalPolicy,
+    /// What may be spent.
+    pub budget: Budget,
+}
+
+impl Default for RunSpec {
+    fn default() -> Self {
+        Self {
+            model: "ollama:qwen2.5-coder:7b".to_owned(),
+            base_ref: None,
+            checks: None,
+            approval: ApprovalPolicy::default(),
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// A worker's hold on a run. Whoever writes or acts for the run shows its fence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Who holds it.
+    pub worker: WorkerId,
+    /// The claim's number; only the newest counts.
+    pub fence: Fence,
+    /// When it was taken.
+    pub since: Timestamp,
+}
+
+/// A run as it stands after its event number `last_seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The run's number.
+    pub id: RunId,
+    /// The project; none where an old database has none.
+    pub project_id: Option<ProjectId>,
+    /// What is to be reached, in the operator's words.
+    pub goal: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it stands there, where that needs saying.
+    pub reason: Option<StatusReason>,
+    /// The reason in words, with what to do.
+    pub detail: Option<String>,
+    /// How many turns were taken.
+    pub current_iteration: u64,
+    /// Runs with a higher number are claimed first.
+    pub priority: i64,
+    /// How it is to be done.
+    pub spec: RunSpec,
+    /// The commit that the work starts from, once it was resolved.
+    pub base_commit: Option<CommitId>,
+    /// The branch that was published in the operator's repository.
+    pub branch: Option<String>,
+    /// The commit that was published.
+    pub commit: Option<CommitId>,
+    /// What was spent.
+    pub usage: Usage,
+    /// The number of the run's newest event.
+    pub last_seq: Seq,
+    /// The number of the run's newest claim, held or not.
+    pub fence: Fence,
+    /// The claim, while a worker holds one. Kept past a pause until the worker has put everything down.
+    pub claim: Option<Claim>,
+    /// When it was filed.
+    pub created_at: Timestamp,
+    /// When its newest event was stored.
+    pub updated_at: Timestamp,
+}

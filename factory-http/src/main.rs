@@ -1,0 +1,2 @@
+//! The `factory` program.
+fn main() {}

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{EventId, RunId, Seq, StepId, Timestamp};
+use super::{EventId, RunId, Seq, StepId, Timestamp, Transition, Usage};
 
 pub mod payload;
 
@@ -167,6 +167,41 @@ event_kinds! {
     BranchPublished = "BRANCH_PUBLISHED" v 1,
     OperationStarted = "OPERATION_STARTED" v 1,
     OperationFinished = "OPERATION_FINISHED" v 1,
+}
+
+impl EventKind {
+    /// Returns the change of status that the event stands for; none where it changes none.
+    pub fn transition(&self) -> Option<Transition> {
+        match self {
+            Self::RunStarted(_) => Some(Transition::Claim),
+            Self::RunPaused(_) => Some(Transition::Pause),
+            Self::RunResumed(_) => Some(Transition::Resume),
+            Self::RunStopped(_) => Some(Transition::Stop),
+            Self::RunReleased(_) | Self::RunRecovered(_) => Some(Transition::Release),
+            Self::RunComplete(_) => Some(Transition::Finish),
+            Self::RunFailed(_) => Some(Transition::Fail),
+            Self::ApprovalRequested(_) => Some(Transition::RequestApproval),
+            // A decision without a record was made by policy while the run went on.
+            Self::ApprovalDecided(decided) => decided.approval.map(|_| Transition::Decide),
+            _ => None,
+        }
+    }
+
+    /// Returns what the event adds to the run's usage.
+    pub fn usage(&self) -> Usage {
+        let work = |work_ms| Usage {
+            work_ms,
+            ..Usage::default()
+        };
+        match self {
+            Self::LlmResponded(responded) => responded.usage,
+            Self::LlmFailed(failed) => failed.usage,
+            Self::SetupFinished(finished) => work(finished.work_ms),
+            Self::ToolFinished(finished) => work(finished.work_ms),
+            Self::CheckFinished(finished) => work(finished.work_ms),
+            _ => Usage::default(),
+        }
+    }
 }
 
 /// A payload with its version in front.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Budget, CommitId, Fence, ProjectId, RunId, RunStatus, Seq, StatusReason, Timestamp, Usage, WorkerId,
+    Budget, CommitId, EventKind, Fence, InvalidTransition, ProjectId, RunId, RunStatus, Seq, StatusReason,
+    Timestamp, Transition, Usage, WorkerId,
 };
 
 /// Who decides what a run may commit.
@@ -26,6 +27,8 @@ pub struct RunSpec {
     pub model: String,
     /// The ref to start from, where it is not the project's.
     pub base_ref: Option<String>,
+    /// The commit that the ref led to when the run was filed. The work starts from it, wherever the ref goes.
+    pub base: Option<CommitId>,
     /// The checks, where they are not the project's.
     pub checks: Option<Vec<String>>,
     /// Who decides what is committed.
@@ -39,6 +42,7 @@ impl Default for RunSpec {
         Self {
             model: "ollama:qwen2.5-coder:7b".to_owned(),
             base_ref: None,
+            base: None,
             checks: None,
             approval: ApprovalPolicy::default(),
             budget: Budget::default(),
@@ -96,4 +100,38 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When its newest event was stored.
     pub updated_at: Timestamp,
+}
+
+impl Run {
+    /// Changes the row as the event says. The status follows [`RunStatus::after`]; where that refuses, nothing is
+    /// changed. Numbers, times and the claim are the store's.
+    pub fn apply(&mut self, kind: &EventKind) -> Result<(), InvalidTransition> {
+        if let Some(transition) = kind.transition() {
+            self.status = self.status.after(transition)?;
+            (self.reason, self.detail) = match kind {
+                EventKind::RunPaused(paused) => (Some(paused.reason), paused.detail.clone()),
+                EventKind::RunFailed(failed) => (Some(failed.reason), Some(failed.detail.clone())),
+                EventKind::RunStopped(stopped) => (Some(StatusReason::Operator), stopped.detail.clone()),
+                EventKind::ApprovalRequested(_) => (Some(StatusReason::ApprovalNeeded), None),
+                _ => (None, None),
+            };
+        }
+        match kind {
+            EventKind::SetupStarted(started) => self.base_commit = Some(started.base.clone()),
+            EventKind::BranchPublished(published) => {
+                self.branch = Some(published.branch.clone());
+                self.commit = Some(published.commit.clone());
+            }
+            EventKind::BudgetRaised(raised) => self.spec.budget = raised.budget,
+            _ => {}
+        }
+        self.usage.add(&kind.usage());
+        self.current_iteration = self.usage.turns;
+        Ok(())
+    }
+
+    /// Returns the transitions that the run allows now.
+    pub fn allowed(&self) -> Vec<Transition> {
+        self.status.allowed().collect()
+    }
 }

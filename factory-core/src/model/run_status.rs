@@ -100,6 +100,16 @@ impl RunStatus {
         self.allowed().next().is_none()
     }
 
+    /// Returns whether an effect may start for a run that stands here.
+    pub fn lets_effects_start(self) -> bool {
+        self == Self::Running
+    }
+
+    /// Returns whether the run goes no further without the operator, for now or for ever.
+    pub fn is_rest(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+
     /// Returns the stored text.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -280,6 +280,8 @@ pub struct SetupStarted {
 /// The project's setup is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupFinished {
+    /// The tree of the commit that the work starts from.
+    pub base_tree: TreeId,
     /// The layer that holds what setup left; none where there is no setup.
     pub layer: Option<String>,
     /// Whether a kept result was taken.

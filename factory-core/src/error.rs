@@ -1,0 +1,103 @@
+//! What the façade answers when it cannot do what was asked.
+
+use std::path::PathBuf;
+
+use crate::journal::JournalError;
+use crate::llm::LlmError;
+use crate::model::{InvalidTransition, RunId};
+use crate::sandbox::SandboxError;
+use crate::store::StoreError;
+use crate::vcs::VcsError;
+
+/// Why something was not done. The source has the details; printing the whole chain tells all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such project.
+    #[error(
+        "no project `{0}`; `factory project list` shows those there are, `factory project add PATH` adds one"
+    )]
+    UnknownProject(String),
+    /// What was given cannot be used; the text says what and why.
+    #[error("{0}")]
+    BadInput(String),
+    /// The run's status does not allow it.
+    #[error("run {run}: {source}")]
+    NotAllowed {
+        /// The run.
+        run: RunId,
+        /// Why. Not the source of the chain, because the text has it whole.
+        #[source]
+        source: InvalidTransition,
+    },
+    /// What was reviewed is not what stands there now.
+    #[error("run {run}: {detail}")]
+    Conflict {
+        /// The run.
+        run: RunId,
+        /// What has changed.
+        detail: String,
+    },
+    /// Another process owns the data folder.
+    #[error("the data folder `{folder}` is in use by process {pid}")]
+    Owned {
+        /// The owner.
+        pid: u32,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The data folder cannot be used.
+    #[error("{0}")]
+    DataFolder(String),
+    /// The store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Version control failed or refused.
+    #[error(transparent)]
+    Vcs(#[from] VcsError),
+    /// The model failed or refused.
+    #[error(transparent)]
+    Llm(#[from] LlmError),
+    /// The sandbox failed or refused.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The factory's own files failed.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A defect of the factory; the run rests and nothing is lost.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<JournalError> for Error {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Refused { run, source } => Self::NotAllowed { run, source },
+            JournalError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Returns an error's text with those of its sources, as `what: why: why`. A source whose text is already there is not
+/// repeated.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
+}

@@ -3,6 +3,17 @@
 //! The store keeps and guards; it never decides. Which status follows is `model::RunStatus::after`'s business, and
 //! only `journal` writes events.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+mod memory;
+mod open;
+mod rules;
+mod sqlite;
+
+pub use memory::MemoryStore;
+pub use open::open_store;
+pub use sqlite::{SqliteStore, StoreHealth};
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;

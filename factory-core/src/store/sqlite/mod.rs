@@ -1,0 +1,351 @@
+//! The default store: one SQLite database, one thread that writes, a few connections that read.
+//!
+//! An answer means that the write is on disk: the log is synced with every transaction. SQLite blocks, so that it is
+//! called on threads of its own, never on those of the async runtime.
+
+mod blob_files;
+mod connection;
+mod failure;
+mod health;
+mod migrate;
+mod queries;
+mod readers;
+mod rows;
+mod seed;
+mod writer;
+mod writes;
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::blob_files::BlobFiles;
+use self::connection::Purpose;
+use self::health::HealthRecord;
+use self::queries::StoredBlob;
+use self::readers::Readers;
+use self::writer::{Size, Writer};
+use super::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use crate::model::{
+    Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
+    WorkerId,
+};
+
+pub use self::health::StoreHealth;
+
+/// A store in one SQLite database.
+#[derive(Debug)]
+pub struct SqliteStore {
+    database: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    blob_files: BlobFiles,
+    health: Arc<HealthRecord>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, made where there is none, and brings an older one up to date.
+    ///
+    /// Before an older one is changed, a copy is put beside it as `PATH.before-migration-N`. Large blobs are files in the
+    /// folder `blobs` beside the database. [`StoreError::Newer`] where a newer factory made it,
+    /// [`StoreError::Unusable`] where it is not a database that can be used; the text says what to do.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        match tokio::task::spawn_blocking(move || Self::open_blocking(&path)).await {
+            Ok(opened) => opened,
+            Err(error) => Err(StoreError::Backend {
+                backend: "SQLite",
+                action: "open the database",
+                source: Box::new(error),
+            }),
+        }
+    }
+
+    fn open_blocking(path: &Path) -> Result<Self, StoreError> {
+        if let Some(why) = connection::unfit_library(rusqlite::version_number()) {
+            return Err(StoreError::Unusable(why));
+        }
+        let database = std::path::absolute(path).map_err(|error| unusable(path, &error.to_string()))?;
+        make_or_look_at_file(&database)?;
+        let unclean = has_log(&database);
+        migrate::migrate(&database)?;
+        let connection = connection::open(&database, Purpose::Write)?;
+        let before = if unclean {
+            StoreHealth::Checking
+        } else {
+            StoreHealth::Sound
+        };
+        let health = Arc::new(HealthRecord::new(before));
+        if unclean {
+            tracing::info!(database = %database.display(), "the database was not closed; its pages are being checked");
+            health.start_check(database.clone())?;
+        }
+        Ok(Self {
+            writer: Writer::start(database.clone(), connection, Arc::clone(&health))?,
+            readers: Readers::new(database.clone()),
+            blob_files: BlobFiles::beside(&database),
+            health,
+            database,
+        })
+    }
+
+    /// Returns the database's path.
+    pub fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// Returns whether the database can be trusted, as far as is known now.
+    pub fn health(&self) -> StoreHealth {
+        self.health.get()
+    }
+
+    /// Returns whether the database can be trusted, once the check after an unclean stop is done.
+    pub async fn settled_health(&self) -> StoreHealth {
+        self.health.settled().await
+    }
+
+    /// Puts large blobs on disk before the transaction that names them.
+    async fn keep_large_blobs(&self, commit: Arc<Commit>) -> Result<(), StoreError> {
+        if !commit.blobs.iter().any(BlobFiles::takes) {
+            return Ok(());
+        }
+        if let Some(what) = self.health.damage() {
+            return Err(failure::damaged(&self.database, &what));
+        }
+        let files = self.blob_files.clone();
+        let keeping = tokio::task::spawn_blocking(move || {
+            commit
+                .blobs
+                .iter()
+                .filter(|blob| BlobFiles::takes(blob))
+                .try_for_each(|blob| files.keep(blob))
+        });
+        joined(keeping, "store a blob's file").await
+    }
+}
+
+async fn joined<T>(
+    task: tokio::task::JoinHandle<Result<T, StoreError>>,
+    action: &'static str,
+) -> Result<T, StoreError> {
+    match task.await {
+        Ok(answer) => answer,
+        Err(error) => Err(StoreError::Backend {
+            backend: "the file system",
+            action,
+            source: Box::new(error),
+        }),
+    }
+}
+
+/// Refuses what is no file to write to, and makes a private one where there is nothing.
+fn make_or_look_at_file(database: &Path) -> Result<(), StoreError> {
+    let found = match fs::metadata(database) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(database);
+            return match made {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    Err(unusable(database, "it is a link to nothing; remove the link"))
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unusable(
+                    database,
+                    "its folder does not exist; make the folder first",
+                )),
+                Err(error) => Err(unusable(
+                    database,
+                    &format!("it cannot be made there: {error}; look at the folder's permissions"),
+                )),
+            };
+        }
+        Err(error) => {
+            return Err(unusable(
+                database,
+                &format!("{error}; look at its folder and permissions"),
+            ));
+        }
+    };
+    if found.is_dir() {
+        return Err(unusable(database, "it is a folder; name a file in it"));
+    }
+    if !found.is_file() {
+        return Err(unusable(database, "it is no regular file; name another"));
+    }
+    // The owner's own mark counts, even for a process that could write regardless.
+    if found.permissions().mode() & 0o200 == 0 {
+        let how = format!(
+            "it is read-only; make it writable with `chmod u+w '{}'`",
+            database.display()
+        );
+        return Err(unusable(database, &how));
+    }
+    Ok(())
+}
+
+fn unusable(database: &Path, why: &str) -> StoreError {
+    StoreError::Unusable(format!(
+        "the database `{}` cannot be used: {why}",
+        database.display()
+    ))
+}
+
+/// Returns whether the last process left its log behind: whoever closes the database last folds it in and removes it.
+fn has_log(database: &Path) -> bool {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+/// Returns about how many bytes the commit writes.
+fn weight(commit: &Commit) -> usize {
+    let inline = commit.blobs.iter().filter(|blob| !BlobFiles::takes(blob));
+    let blobs: usize = inline.map(|blob| blob.content().len()).sum();
+    blobs + 1024 * (1 + commit.events.len())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_project(&self, new: NewProject) -> Result<Project, StoreError> {
+        let work = move |database: &_| writes::create_project(database, &new);
+        self.writer.write("create a project", Size::default(), work).await
+    }
+
+    async fn project(&self, id: ProjectId) -> Result<Project, StoreError> {
+        self.readers
+            .read("read a project", move |database| queries::project(database, id))
+            .await
+    }
+
+    async fn project_by_name(&self, name: &str) -> Result<Project, StoreError> {
+        let name = name.to_owned();
+        self.readers
+            .read("read a project", move |database| {
+                queries::project_by_name(database, &name)
+            })
+            .await
+    }
+
+    async fn projects(&self, page: Page<ProjectId>) -> Result<Vec<Project>, StoreError> {
+        self.readers
+            .read("list projects", move |database| queries::projects(database, page))
+            .await
+    }
+
+    async fn update_project(&self, project: Project) -> Result<Project, StoreError> {
+        let work = move |database: &_| writes::update_project(database, &project);
+        self.writer.write("update a project", Size::default(), work).await
+    }
+
+    async fn remove_project(&self, id: ProjectId) -> Result<(), StoreError> {
+        let work = move |database: &_| writes::remove_project(database, id);
+        self.writer.write("remove a project", Size::default(), work).await
+    }
+
+    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
+        let work = move |database: &_| writes::create_run(database, &new);
+        self.writer.write("create a run", Size::default(), work).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Run, StoreError> {
+        self.readers
+            .read("read a run", move |database| queries::run(database, id))
+            .await
+    }
+
+    async fn runs(&self, filter: RunFilter, page: Page<RunId>) -> Result<Vec<Run>, StoreError> {
+        self.readers
+            .read("list runs", move |database| queries::runs(database, filter, page))
+            .await
+    }
+
+    async fn claim(
+        &self,
+        worker: &WorkerId,
+        which: Claimable,
+        at: Timestamp,
+    ) -> Result<Option<(Run, Event)>, StoreError> {
+        let worker = worker.clone();
+        let work = move |database: &_| writes::claim(database, &worker, which, at);
+        self.writer.write("claim a run", Size::default(), work).await
+    }
+
+    async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {
+        let work = move |database: &_| writes::release_claim(database, run, fence);
+        self.writer.write("release a claim", Size::default(), work).await
+    }
+
+    async fn claimed_runs(&self, page: Page<RunId>) -> Result<Vec<Run>, StoreError> {
+        self.readers
+            .read("list claimed runs", move |database| {
+                queries::claimed_runs(database, page)
+            })
+            .await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(Run, Vec<Event>), StoreError> {
+        let size = Size {
+            bytes: weight(&commit),
+            urgency: commit.urgency,
+        };
+        let commit = Arc::new(commit);
+        self.keep_large_blobs(Arc::clone(&commit)).await?;
+        let work = move |database: &_| writes::commit(database, &commit);
+        self.writer.write("commit events", size, work).await
+    }
+
+    async fn events(&self, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, StoreError> {
+        self.readers
+            .read("list events", move |database| {
+                queries::events(database, run, page)
+            })
+            .await
+    }
+
+    async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
+        self.writer
+            .write("number an approval", Size::default(), writes::next_approval_id)
+            .await
+    }
+
+    async fn approval(&self, id: ApprovalId) -> Result<Approval, StoreError> {
+        self.readers
+            .read("read an approval", move |database| {
+                queries::approval(database, id)
+            })
+            .await
+    }
+
+    async fn open_approvals(
+        &self,
+        run: Option<RunId>,
+        page: Page<ApprovalId>,
+    ) -> Result<Vec<Approval>, StoreError> {
+        let work = move |database: &_| queries::open_approvals(database, run, page);
+        self.readers.read("list open approvals", work).await
+    }
+
+    async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
+        let (id, files) = (id.clone(), self.blob_files.clone());
+        let read = move |database: &_| match queries::blob(database, &id)? {
+            StoredBlob::Inline(content) => Ok(content),
+            StoredBlob::File => Ok(files.read(&id)?),
+        };
+        self.readers.read("read a blob", read).await
+    }
+
+    async fn close(&self) {
+        self.health.stop_check();
+        self.readers.close().await;
+        // The connection that writes goes last: it folds the log into the database, which marks a clean stop.
+        self.writer.close().await;
+    }
+}

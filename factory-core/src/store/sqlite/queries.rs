@@ -1,0 +1,192 @@
+//! What is read: short statements by key, whose cost is the size of the answer.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
+
+use super::super::{Page, RunFilter, rules};
+use super::failure::Failure;
+use super::rows::{self, counter_value};
+use crate::model::{Approval, ApprovalId, BlobId, Event, Project, ProjectId, Run, RunId, Seq};
+
+pub(super) fn project(database: &Connection, id: ProjectId) -> Result<Project, Failure> {
+    let sql = format!("SELECT {} FROM projects WHERE id = ?1", rows::PROJECT);
+    one(database, &sql, [id.0], rows::project)?.ok_or_else(|| rules::not_found("project", id).into())
+}
+
+pub(super) fn project_by_name(database: &Connection, name: &str) -> Result<Project, Failure> {
+    let sql = format!("SELECT {} FROM projects WHERE name = ?1", rows::PROJECT);
+    one(database, &sql, [name], rows::project)?.ok_or_else(|| rules::not_found("project", name).into())
+}
+
+pub(super) fn projects(database: &Connection, page: Page<ProjectId>) -> Result<Vec<Project>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM projects WHERE id > ?1 ORDER BY id LIMIT ?2",
+        rows::PROJECT
+    );
+    let after = page.after.map_or(i64::MIN, |id| id.0);
+    many(database, &sql, (after, page.bounded_limit()), rows::project)
+}
+
+pub(super) fn run(database: &Connection, id: RunId) -> Result<Run, Failure> {
+    find_run(database, id)?.ok_or_else(|| rules::not_found("run", id).into())
+}
+
+pub(super) fn find_run(database: &Connection, id: RunId) -> Result<Option<Run>, Failure> {
+    let sql = format!("SELECT {} FROM runs WHERE id = ?1", rows::RUN);
+    one(database, &sql, [id.0], rows::run)
+}
+
+pub(super) fn runs(database: &Connection, filter: RunFilter, page: Page<RunId>) -> Result<Vec<Run>, Failure> {
+    let mut conditions = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    if let Some(project) = filter.project_id {
+        conditions.push("project_id = ?");
+        values.push(project.0.into());
+    }
+    if let Some(status) = filter.status {
+        conditions.push("status = ?");
+        values.push(status.as_str().to_owned().into());
+    }
+    if let Some(after) = page.after {
+        conditions.push("id < ?");
+        values.push(after.0.into());
+    }
+    values.push(i64::from(page.bounded_limit()).into());
+    let condition = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!("WHERE {}", conditions.join(" AND "))
+    };
+    let sql = format!(
+        "SELECT {} FROM runs {condition} ORDER BY id DESC LIMIT ?",
+        rows::RUN
+    );
+    many(database, &sql, params_from_iter(values), rows::run)
+}
+
+/// Returns the run that the queue gives out next.
+pub(super) fn next_claimable(database: &Connection) -> Result<Option<Run>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM runs INDEXED BY runs_in_claim_order WHERE status = 'QUEUED' AND claimed_by IS NULL \
+         ORDER BY priority DESC, id LIMIT 1",
+        rows::RUN
+    );
+    one(database, &sql, [], rows::run)
+}
+
+pub(super) fn claimed_runs(database: &Connection, page: Page<RunId>) -> Result<Vec<Run>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM runs WHERE claimed_by IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2",
+        rows::RUN
+    );
+    let after = page.after.map_or(i64::MIN, |id| id.0);
+    many(database, &sql, (after, page.bounded_limit()), rows::run)
+}
+
+pub(super) fn events(database: &Connection, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM events WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+        rows::EVENT
+    );
+    let after = page.after.map_or(0, |seq| counter_value(seq.0));
+    let events = many(database, &sql, (run.0, after, page.bounded_limit()), rows::event)?;
+    if events.is_empty() {
+        let exists = "SELECT 1 FROM runs WHERE id = ?1";
+        one(database, exists, [run.0], |_| Ok(()))?.ok_or_else(|| rules::not_found("run", run))?;
+    }
+    Ok(events)
+}
+
+/// An approval record, and whether it still waits for its decision.
+pub(super) fn approval_state(
+    database: &Connection,
+    id: ApprovalId,
+) -> Result<Option<(Approval, bool)>, Failure> {
+    let sql = format!(
+        "SELECT {}, closed_at IS NULL FROM approvals WHERE id = ?1",
+        rows::APPROVAL
+    );
+    one(database, &sql, [id.0], |row| {
+        let approval = rows::approval(row)?;
+        let open = approval.decision.is_none() && row.get(7)?;
+        Ok((approval, open))
+    })
+}
+
+pub(super) fn approval(database: &Connection, id: ApprovalId) -> Result<Approval, Failure> {
+    let found = approval_state(database, id)?;
+    found
+        .map(|(approval, _)| approval)
+        .ok_or_else(|| rules::not_found("approval", id).into())
+}
+
+pub(super) fn open_approvals(
+    database: &Connection,
+    run: Option<RunId>,
+    page: Page<ApprovalId>,
+) -> Result<Vec<Approval>, Failure> {
+    let after = page.after.map_or(i64::MIN, |id| id.0);
+    let of_run = if run.is_some() {
+        "run_id = ?3 AND"
+    } else {
+        "?3 IS NULL AND"
+    };
+    let sql = format!(
+        "SELECT {} FROM approvals WHERE {of_run} decision IS NULL AND closed_at IS NULL AND id > ?1 \
+         ORDER BY id LIMIT ?2",
+        rows::APPROVAL
+    );
+    many(
+        database,
+        &sql,
+        (after, page.bounded_limit(), run.map(|run| run.0)),
+        rows::approval,
+    )
+}
+
+/// Where a blob's content is.
+pub(super) enum StoredBlob {
+    /// Here.
+    Inline(Vec<u8>),
+    /// In a file of the blob folder.
+    File,
+}
+
+pub(super) fn blob(database: &Connection, id: &BlobId) -> Result<StoredBlob, Failure> {
+    let sql = "SELECT content FROM blobs WHERE id = ?1";
+    let content: Option<Option<Vec<u8>>> = one(database, sql, [id.as_str()], |row| Ok(row.get(0)?))?;
+    match content {
+        None => Err(rules::not_found("blob", id).into()),
+        Some(Some(content)) => Ok(StoredBlob::Inline(content)),
+        Some(None) => Ok(StoredBlob::File),
+    }
+}
+
+pub(super) fn one<T>(
+    database: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    let mut statement = database.prepare_cached(sql)?;
+    // The row is read outside rusqlite's own closure, because reading it fails in our terms.
+    statement
+        .query_row(parameters, |row| Ok(read(row)))
+        .optional()?
+        .transpose()
+}
+
+fn many<T>(
+    database: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    let mut statement = database.prepare_cached(sql)?;
+    let mut found = statement.query(parameters)?;
+    let mut items = Vec::new();
+    while let Some(row) = found.next()? {
+        items.push(read(row)?);
+    }
+    Ok(items)
+}

@@ -1,5 +1,13 @@
 //! Language models behind one streaming trait.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+pub mod openai;
+pub mod scripted;
+pub mod server_sent_events;
+pub mod spec;
+pub mod transport;
+
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::time::Duration;
@@ -176,6 +184,14 @@ pub enum LlmError {
         /// Which bound, and what was seen.
         detail: String,
     },
+    /// The model, as the operator wrote it, cannot be used. Asking again will not help.
+    #[error("the model {model}: {detail}")]
+    Unusable {
+        /// What the operator wrote, without credentials.
+        model: String,
+        /// What is wrong, and how to write it.
+        detail: String,
+    },
     /// The script has no more to say, or does not say this. Asking again will not help.
     #[error("the scripted model {script}: {detail}")]
     Script {
@@ -194,7 +210,9 @@ impl LlmError {
             | Self::Busy { .. }
             | Self::BadReply { .. }
             | Self::BoundPassed { .. } => true,
-            Self::Refused { .. } | Self::ContextOverflow(_) | Self::Script { .. } => false,
+            Self::Refused { .. } | Self::ContextOverflow(_) | Self::Unusable { .. } | Self::Script { .. } => {
+                false
+            }
         }
     }
 }

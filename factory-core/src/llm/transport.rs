@@ -1,0 +1,375 @@
+//! HTTP to model servers with a bound on everything: connecting, waiting, line length, reply length.
+//!
+//! A model server is outside the factory's trust. It may be slow (a model is loaded for minutes before the first
+//! byte), endless, or lying, so there is no total deadline, but every wait and every buffer has an end, and what a
+//! server says in an error is shortened and stripped of control characters before anybody sees it.
+
+mod failure;
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+pub(super) use self::failure::ServerReport;
+use self::failure::{causes, is_busy, retry_after, shortened};
+use super::LlmError;
+
+/// A key. It is shown nowhere: `Debug` hides it, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a key, without the white space around it that files and shells leave.
+    pub fn new(secret: impl AsRef<str>) -> Self {
+        Self(secret.as_ref().trim().to_owned())
+    }
+
+    /// Returns the key, to be sent to where it belongs.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// How long and how much a model server may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The longest time until the connection stands.
+    pub connect: Duration,
+    /// The longest time until the first byte of the reply; a model may have to be loaded first.
+    pub first_byte: Duration,
+    /// The longest silence within the reply.
+    pub idle: Duration,
+    /// The most bytes of a line of the stream.
+    pub line_bytes: usize,
+    /// The most bytes of a reply's stream.
+    pub reply_bytes: usize,
+    /// The most tool calls of a reply.
+    pub tool_calls: usize,
+    /// The most bytes that are read of an error's body.
+    pub error_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_mins(10),
+            idle: Duration::from_mins(2),
+            line_bytes: 1024 * 1024,
+            reply_bytes: 16 * 1024 * 1024,
+            tool_calls: 128,
+            error_bytes: 8 * 1024,
+        }
+    }
+}
+
+/// A server's base address: `http` or `https`, without credentials, query and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Parses an address. The error is text for the operator and never repeats the address, which may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("its address is no URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("its address must begin with http:// or https://".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("its address holds credentials; give the key apart from the address".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("its address must end with the path, without ? and #".to_owned());
+        }
+        Ok(Self(url))
+    }
+
+    /// Appends a path if the address is a bare origin.
+    #[must_use]
+    pub fn or_path(mut self, path: &str) -> Self {
+        if matches!(self.0.path(), "" | "/") {
+            self.0.set_path(path);
+        }
+        self
+    }
+
+    /// Returns scheme, host and port: what errors name, and what a key belongs to.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
+        url.set_path(&joined);
+        url
+    }
+}
+
+/// A connection pool to one model server.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    client: Client,
+    base: BaseUrl,
+    endpoint: String,
+    key: Option<Secret>,
+    bounds: Bounds,
+}
+
+/// The bytes of a reply as they come, each wait and their sum bounded.
+pub type ReplyBytes = BoxStream<'static, Result<Vec<u8>, LlmError>>;
+
+impl Transport {
+    /// Returns a transport; the error says why no client can be made.
+    ///
+    /// Redirects are not followed, so that neither the key nor the prompt goes anywhere else, and no proxy is taken
+    /// from the environment.
+    pub fn new(base: BaseUrl, key: Option<Secret>, bounds: Bounds) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &key {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+                .map_err(|_| "its key holds characters that no HTTP header can carry".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        // Compressed replies would need a bound of their own after unpacking.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let client = Client::builder()
+            .connect_timeout(bounds.connect)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .user_agent(concat!("ai-dev-factory/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .build()
+            .map_err(|error| format!("no HTTP client can be made: {error:?}"))?;
+        Ok(Self {
+            client,
+            endpoint: base.origin(),
+            base,
+            key,
+            bounds,
+        })
+    }
+
+    /// Returns the server's origin, as errors name it.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Returns the bounds.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Posts a JSON body and returns the bytes of the reply as they come. A reply that is no success, or not of the
+    /// media type `accept`, is an error.
+    pub async fn post(&self, path: &str, body: &Value, accept: &'static str) -> Result<ReplyBytes, LlmError> {
+        let started = tokio::time::Instant::now();
+        let body = body.to_string();
+        let request = self
+            .client
+            .post(self.base.join(path))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, accept)
+            .body(body);
+        let response = tokio::time::timeout(self.bounds.first_byte, request.send())
+            .await
+            .map_err(|_| self.late("the first byte", self.bounds.first_byte))?
+            .map_err(|error| self.lost(error))?;
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .map(|value| value.trim().to_ascii_lowercase())
+            .unwrap_or_default();
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        // Only what is surely no stream is refused: small servers are careless about the media type.
+        if media_type != accept && matches!(media_type.as_str(), "application/json" | "text/html") {
+            return Err(self.no_stream(response, &media_type, accept).await);
+        }
+        Ok(self.bounded(response, started + self.bounds.first_byte))
+    }
+
+    /// Bounds the waits and the length of a body.
+    fn bounded(&self, response: Response, first_byte_until: tokio::time::Instant) -> ReplyBytes {
+        struct State {
+            body: BoxStream<'static, reqwest::Result<Vec<u8>>>,
+            transport: Transport,
+            first_byte_until: Option<tokio::time::Instant>,
+            left: usize,
+        }
+        let state = State {
+            body: response
+                .bytes_stream()
+                .map(|bytes| bytes.map(|bytes| bytes.to_vec()))
+                .boxed(),
+            transport: self.clone(),
+            first_byte_until: Some(first_byte_until),
+            left: self.bounds.reply_bytes,
+        };
+        stream::try_unfold(state, |mut state| async move {
+            let bounds = state.transport.bounds;
+            let (until, what, bound) = match state.first_byte_until.take() {
+                Some(until) => (until, "the first byte", bounds.first_byte),
+                None => (
+                    tokio::time::Instant::now() + bounds.idle,
+                    "more of the reply",
+                    bounds.idle,
+                ),
+            };
+            let bytes = match tokio::time::timeout_at(until, state.body.next()).await {
+                Err(_) => return Err(state.transport.late(what, bound)),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => {
+                    return Err(state
+                        .transport
+                        .bad_reply(format!("it broke off: {}", causes(&error.without_url()))));
+                }
+                Ok(Some(Ok(bytes))) => bytes,
+            };
+            state.left = state.left.checked_sub(bytes.len()).ok_or_else(|| {
+                state
+                    .transport
+                    .bound_passed(format!("the reply is longer than {} bytes", bounds.reply_bytes))
+            })?;
+            Ok(Some((bytes, state)))
+        })
+        .boxed()
+    }
+
+    /// Turns a reply that is no success into an error.
+    async fn refusal(&self, response: Response) -> LlmError {
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| retry_after(value, OffsetDateTime::now_utc()));
+        if status.is_redirection() {
+            return LlmError::Refused {
+                endpoint: self.endpoint.clone(),
+                status: status.as_u16(),
+                detail: "it redirects, which is not followed; give the address that it redirects to"
+                    .to_owned(),
+            };
+        }
+        let body = self.error_body(response).await;
+        let report = ServerReport::of_body(&body);
+        self.failure(Some(status), &report, retry_after)
+    }
+
+    async fn no_stream(&self, response: Response, media_type: &str, accept: &str) -> LlmError {
+        let body = self.error_body(response).await;
+        match serde_json::from_str::<Value>(&body)
+            .ok()
+            .and_then(|body| ServerReport::of_error(&body))
+        {
+            Some(report) => self.failure(None, &report, None),
+            None => self.bad_reply(format!("it is {media_type} where {accept} was asked for")),
+        }
+    }
+
+    /// Turns what a server says about its failure into an error. `status` is the reply's own; within a stream there
+    /// is none, and the report's code stands for it.
+    pub(super) fn failure(
+        &self,
+        status: Option<StatusCode>,
+        report: &ServerReport,
+        retry_after: Option<Duration>,
+    ) -> LlmError {
+        let endpoint = self.endpoint.clone();
+        let detail = self.shown(&report.message);
+        if report.is_context_overflow() {
+            return LlmError::ContextOverflow(detail);
+        }
+        let code = status.or_else(|| StatusCode::from_u16(report.code?).ok());
+        match code {
+            Some(code) if is_busy(code) => LlmError::Busy {
+                endpoint,
+                detail: format!("{} {detail}", code.as_u16()),
+                retry_after,
+            },
+            Some(code) if code.is_client_error() || status.is_some() => LlmError::Refused {
+                endpoint,
+                status: code.as_u16(),
+                detail,
+            },
+            _ if report.is_overload() => LlmError::Busy {
+                endpoint,
+                detail,
+                retry_after,
+            },
+            _ => self.bad_reply(format!("the server reports a failure: {detail}")),
+        }
+    }
+
+    /// Reads as much of an error's body as is allowed and comes soon enough.
+    async fn error_body(&self, response: Response) -> String {
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        // What has come by the deadline is enough: the status has already said the main thing.
+        let read = async {
+            while let Some(Ok(bytes)) = stream.next().await {
+                let left = self.bounds.error_bytes - body.len();
+                body.extend_from_slice(&bytes[..bytes.len().min(left)]);
+                if body.len() >= self.bounds.error_bytes {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(self.bounds.idle, read).await;
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    /// Returns a server's words as they may be shown: short, on one line, without the key.
+    fn shown(&self, words: &str) -> String {
+        let hidden = match &self.key {
+            Some(key) if !key.expose().is_empty() => words.replace(key.expose(), "[key]"),
+            _ => words.to_owned(),
+        };
+        shortened(&hidden)
+    }
+
+    /// Returns the error for a request that got no reply.
+    fn lost(&self, error: reqwest::Error) -> LlmError {
+        LlmError::Unreachable {
+            endpoint: self.endpoint.clone(),
+            source: Box::new(error.without_url()),
+        }
+    }
+
+    fn late(&self, what: &str, bound: Duration) -> LlmError {
+        self.bound_passed(format!("{what} did not come within {bound:?}"))
+    }
+
+    /// Returns the error for a bound that was passed.
+    pub(super) fn bound_passed(&self, detail: String) -> LlmError {
+        LlmError::BoundPassed {
+            endpoint: self.endpoint.clone(),
+            detail,
+        }
+    }
+
+    /// Returns the error for a reply that cannot be used.
+    pub(super) fn bad_reply(&self, detail: String) -> LlmError {
+        LlmError::BadReply {
+            endpoint: self.endpoint.clone(),
+            detail,
+        }
+    }
+}

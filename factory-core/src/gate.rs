@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Why a gate is closed. A later closing may be firmer, never softer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Closing {
+pub(crate) enum Closing {
     /// Finish what is going on, a generation too, then give the run back.
     Release,
     /// Cut a generation, let commands end.
@@ -22,7 +22,7 @@ pub enum Closing {
 
 /// The gate of one claim.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     state: watch::Sender<Option<Closing>>,
     inside: Arc<Mutex<()>>,
     stop: CancellationToken,
@@ -30,7 +30,7 @@ pub struct Gate {
 
 /// The right to start an effect; the gate's closer waits until it is dropped.
 #[derive(Debug)]
-pub struct Pass {
+pub(crate) struct Pass {
     _inside: OwnedMutexGuard<()>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Gate {
 
 impl Gate {
     /// Returns the right to start one effect, or why there is none any more.
-    pub async fn pass(&self) -> Result<Pass, Closing> {
+    pub(crate) async fn pass(&self) -> Result<Pass, Closing> {
         let inside = Arc::clone(&self.inside).lock_owned().await;
         match *self.state.borrow() {
             None => Ok(Pass { _inside: inside }),
@@ -55,7 +55,7 @@ impl Gate {
     }
 
     /// Closes the gate and returns once nobody is inside: from then on no effect starts.
-    pub async fn close(&self, closing: Closing) {
+    pub(crate) async fn close(&self, closing: Closing) {
         self.state.send_if_modified(|state| {
             let firmer = state.is_none_or(|current| current < closing);
             if firmer {
@@ -70,12 +70,12 @@ impl Gate {
     }
 
     /// Returns why the gate is closed, if it is.
-    pub fn state(&self) -> Option<Closing> {
+    pub(crate) fn state(&self) -> Option<Closing> {
         *self.state.borrow()
     }
 
     /// Waits until the gate is closed at least as firmly as `firmness`.
-    pub async fn closed(&self, firmness: Closing) -> Closing {
+    pub(crate) async fn closed(&self, firmness: Closing) -> Closing {
         let mut state = self.state.subscribe();
         let reached = state
             .wait_for(|state| state.is_some_and(|closing| closing >= firmness))
@@ -85,7 +85,7 @@ impl Gate {
     }
 
     /// Returns a token that is cancelled when the gate is closed by a stop.
-    pub fn stopped(&self) -> &CancellationToken {
+    pub(crate) fn stopped(&self) -> &CancellationToken {
         &self.stop
     }
 }

@@ -13,5 +13,6 @@ pub mod model;
 pub mod sandbox;
 pub mod store;
 pub mod vcs;
+pub mod workspace;
 
 pub use error::{Error, chain};

@@ -12,6 +12,7 @@ pub async fn a_run_is_stored_queued_with_its_first_event(store: Fresh) {
     let spec = RunSpec {
         model: "scripted:x".to_owned(),
         base_ref: Some("v1".to_owned()),
+        base: None,
         checks: Some(vec!["make".to_owned()]),
         approval: ApprovalPolicy::Unattended,
         budget: Budget {

@@ -1,0 +1,25 @@
+# The commands that a newcomer needs. Each works on a fresh machine with Rust, git, make and a C compiler.
+.PHONY: demo test check prerequisites deny
+
+# Runs the main job from end to end: a goal becomes an approved commit in a small repository.
+demo: prerequisites
+	cargo run --locked --quiet --package factory-http -- demo --yes
+
+# Runs every test, the documentation's examples included.
+test: prerequisites
+	cargo test --locked --workspace
+
+# Looks at what no test sees: format, lints, documentation, licences.
+check: deny
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+deny:
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
+	cargo deny --locked check bans licenses sources
+
+# Commands run in bubblewrap. Root installs it where it is missing; everybody else is told how by the program itself.
+prerequisites:
+	@command -v bwrap >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq bubblewrap; }

@@ -11,6 +11,7 @@ mod protocol;
 mod request_log;
 #[cfg(test)]
 mod tests;
+mod watched_connection;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,13 +23,15 @@ use factory_core::llm::{ChatRequest, Delta, Llm, LlmError, collect};
 use futures_util::{StreamExt, stream};
 use poem::http::{StatusCode, header};
 use poem::listener::{Acceptor, Listener, TcpListener};
-use poem::web::{Data, Json};
+use poem::web::{Data, Json, RemoteAddr};
 use poem::{Body, EndpointExt, Response, Route, Server, get, handler, post};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use self::protocol::{Asked, ReplyShape};
 use self::request_log::{RequestLog, RequestRecord};
+use self::watched_connection::{Connections, WatchingAcceptor};
 
 /// The most bytes of a request.
 const REQUEST_BYTES: usize = 64 * 1024 * 1024;
@@ -49,7 +52,13 @@ pub(crate) async fn serve(
         .local_addr()
         .iter()
         .find_map(|address| address.as_socket_addr().copied());
+    let connections = Connections::default();
+    let acceptor = WatchingAcceptor {
+        inner: acceptor,
+        connections: connections.clone(),
+    };
     let server = Arc::new(ScriptServer {
+        connections,
         script,
         log,
         asked: AtomicU64::new(0),
@@ -67,6 +76,7 @@ pub(crate) async fn serve(
 struct ScriptServer {
     script: Arc<dyn Llm>,
     log: RequestLog,
+    connections: Connections,
     /// How many requests there were.
     asked: AtomicU64,
 }
@@ -98,14 +108,18 @@ enum Outcome<'a> {
 }
 
 #[handler]
-#[expect(clippy::needless_pass_by_value, reason = "the framework hands extractors over by value")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the framework hands extractors over by value"
+)]
 fn models(server: Data<&Arc<ScriptServer>>) -> Json<Value> {
     let name = server.script.name();
     Json(json!({"object": "list", "data": [{"id": name, "object": "model", "owned_by": "script"}]}))
 }
 
 #[handler]
-async fn complete(server: Data<&Arc<ScriptServer>>, body: Body) -> Response {
+async fn complete(server: Data<&Arc<ScriptServer>>, client: &RemoteAddr, body: Body) -> Response {
+    let gone = server.connections.gone(client);
     let body = match body.into_bytes_limit(REQUEST_BYTES).await {
         Ok(body) => body,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -125,7 +139,7 @@ async fn complete(server: Data<&Arc<ScriptServer>>, body: Body) -> Response {
     }
     // One piece at a time, so that what the client does not read is not played.
     let (sender, mut pieces) = mpsc::channel(1);
-    tokio::spawn(play(Arc::clone(*server), asked, record, sender));
+    tokio::spawn(play(Arc::clone(*server), asked, record, sender, gone));
     let Some(Piece::Head {
         status,
         media_type,
@@ -152,10 +166,17 @@ async fn complete(server: Data<&Arc<ScriptServer>>, body: Body) -> Response {
 }
 
 /// Plays one reply and logs how it ended. Runs apart from the request, so that it is there to see the client go.
-async fn play(server: Arc<ScriptServer>, asked: Asked, record: RequestRecord, sender: mpsc::Sender<Piece>) {
+async fn play(
+    server: Arc<ScriptServer>,
+    asked: Asked,
+    record: RequestRecord,
+    sender: mpsc::Sender<Piece>,
+    gone: CancellationToken,
+) {
     let Asked { request, shape, .. } = asked;
     let outcome = tokio::select! {
         biased;
+        () = gone.cancelled() => Outcome::Cut,
         () = sender.closed() => Outcome::Cut,
         outcome = converse(&*server.script, request, &shape, record.n, &sender) => outcome,
     };

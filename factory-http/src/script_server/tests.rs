@@ -64,13 +64,18 @@ fn log_lines(path: &Path) -> Vec<Value> {
 
 /// Waits until the log has as many lines.
 async fn log_of(path: &Path, lines: usize) -> Vec<Value> {
-    loop {
-        let log = log_lines(path);
-        if log.len() >= lines {
-            return log;
+    let wait = async {
+        loop {
+            let log = log_lines(path);
+            if log.len() >= lines {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    };
+    // So long that only a line that never comes can pass it.
+    let result = tokio::time::timeout(Duration::from_mins(1), wait).await;
+    result.unwrap_or_else(|_| panic!("there are no {lines} lines, but {:#?}", log_lines(path)))
 }
 
 /// The number, event and turn of each line.

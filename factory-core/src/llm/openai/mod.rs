@@ -1,7 +1,7 @@
 //! Any server that speaks the OpenAI chat protocol: llama.cpp, vLLM, LM Studio, Ollama's `/v1`, and OpenAI itself.
 //!
 //! Only `POST {base}/chat/completions` is used, always streaming, so that dropping the stream cuts the generation.
-//! The servers differ in details; [`assembly`] says which are tolerated. A key is sent to the one origin that it was
+//! The servers differ in details; `assembly.rs` says which are tolerated. A key is sent to the one origin that it was
 //! given for.
 
 mod assembly;

@@ -3,6 +3,8 @@
 //! The factory keeps a bare store of its own per project; a checkout has no `.git`. The operator's repository is read
 //! and published into, and nothing that it configures is ever run.
 
+pub mod git;
+
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,265 @@
+//! Trees into checkouts, and single files out of trees.
+//!
+//! Git itself replaces what stands in a file's way and never writes through a link. Nothing may run in the checkout
+//! meanwhile: a process that swaps folders for links while git writes is the sandbox's to stop.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::command::{Call, TREE};
+use super::store::{absolute, check_store};
+use super::{Git, blocking, io_error};
+use crate::model::TreeId;
+use crate::vcs::{Checkout, VcsError};
+
+/// The room for the line that tells what an object is.
+const HEADER: usize = 256;
+/// How deep folders are walked to mend their permissions; deeper paths than the system's limit cannot be named anyway.
+const DEEPEST: usize = 2048;
+
+/// A folder of files as a git directory of ours sees it. All paths are absolute.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) git_dir: PathBuf,
+    pub(super) dir: PathBuf,
+    pub(super) index: PathBuf,
+    pub(super) excludes: PathBuf,
+}
+
+impl View {
+    /// Returns the checkout as the store sees it.
+    pub(super) fn of(store: &Path, checkout: &Checkout) -> Result<Self, VcsError> {
+        let git_dir = absolute(store)?;
+        check_store(&git_dir)?;
+        Ok(Self {
+            git_dir,
+            dir: absolute(&checkout.dir)?,
+            index: absolute(&checkout.index)?,
+            excludes: absolute(&checkout.excludes)?,
+        })
+    }
+}
+
+impl Git {
+    /// Begins a call that sees the files through a git directory of ours.
+    pub(super) fn call_in(&self, view: &View, action: &'static str) -> Call {
+        self.call(action)
+            .git_dir(&view.git_dir)
+            .work_tree(&view.dir)
+            .index(&view.index)
+            .setting("core.excludesFile", &view.excludes)
+            .deadline(TREE)
+    }
+
+    /// Waits until nobody else works with the index, and clears away what a crash has left.
+    pub(super) async fn hold_index(&self, index: &Path) -> Result<OwnedMutexGuard<()>, VcsError> {
+        let held = self.locks.hold(index).await;
+        let index = index.to_owned();
+        let mut lock = index.clone().into_os_string();
+        lock.push(".lock");
+        let lock = PathBuf::from(lock);
+        if tokio::fs::symlink_metadata(&lock).await.is_ok() {
+            blocking("clear an abandoned lock", move || clear_abandoned(&index, &lock)).await?;
+        }
+        Ok(held)
+    }
+
+    pub(super) async fn lay_tree(
+        &self,
+        store: &Path,
+        tree: &TreeId,
+        checkout: &Checkout,
+    ) -> Result<(), VcsError> {
+        let view = View::of(store, checkout)?;
+        let (dir, index) = (view.dir.clone(), view.index.clone());
+        blocking("make the checkout", move || {
+            fs::create_dir_all(&dir).map_err(io_error("make", &dir))?;
+            let folder = index.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(folder).map_err(io_error("make", folder))
+        })
+        .await?;
+        let _held = self.hold_index(&view.index).await?;
+        let read = |reset: &[&str]| {
+            let call = self.call_in(&view, "read the tree").arg("read-tree");
+            call.args(reset).arg(tree.as_str()).output()
+        };
+        // With the old index at hand, files that did not change are not written again.
+        if matches!(read(&["--reset"]).await, Err(VcsError::Failed { .. })) {
+            remove_index(&view.index).await?;
+            read(&[]).await?;
+        }
+        let write = || {
+            let call = self.call_in(&view, "write the files");
+            call.args(["checkout-index", "--all", "--force", "--index", "--quiet"])
+                .output()
+        };
+        if matches!(write().await, Err(VcsError::Failed { .. })) {
+            mend_permissions(&view.dir).await?;
+            write().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn untracked_paths(
+        &self,
+        store: &Path,
+        checkout: &Checkout,
+    ) -> Result<Vec<String>, VcsError> {
+        let view = View::of(store, checkout)?;
+        let _held = self.hold_index(&view.index).await?;
+        let output = self
+            .call_in(&view, "list untracked files")
+            .args([
+                "ls-files",
+                "-z",
+                "--others",
+                "--exclude-standard",
+                "--directory",
+                "--no-empty-directory",
+            ])
+            .output()
+            .await?;
+        Ok(output
+            .split(|byte| *byte == 0)
+            .filter(|path| !path.is_empty())
+            .map(|path| String::from_utf8_lossy(path.strip_suffix(b"/").unwrap_or(path)).into_owned())
+            .collect())
+    }
+
+    pub(super) async fn read_file_of_tree(
+        &self,
+        store: &Path,
+        tree: &TreeId,
+        path: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, VcsError> {
+        let named = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !named || path.contains('\0') {
+            return Ok(None);
+        }
+        let mut input = format!("{tree}:{path}").into_bytes();
+        input.push(0);
+        let output = self
+            .call_in_store(store, "read a file")?
+            .args(["cat-file", "-z", "--batch=%(objecttype) %(objectsize)"])
+            .input(input)
+            .cut_at(limit.saturating_add(HEADER).saturating_add(path.len()))
+            .deadline(Duration::from_mins(2))
+            .output()
+            .await?;
+        Ok(content_of_blob(output, limit))
+    }
+}
+
+/// Takes the content out of what `cat-file --batch` printed: a line with type and size, the content, a line end.
+fn content_of_blob(mut output: Vec<u8>, limit: usize) -> Option<Vec<u8>> {
+    let end = output.iter().position(|byte| *byte == b'\n')?;
+    let header = std::str::from_utf8(&output[..end]).ok()?;
+    let size: usize = header.strip_prefix("blob ")?.parse().ok()?;
+    output.drain(..=end);
+    output.truncate(size.min(limit));
+    Some(output)
+}
+
+async fn remove_index(index: &Path) -> Result<(), VcsError> {
+    match tokio::fs::remove_file(index).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", index)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the lock of an index if no git process that uses the index is alive: the factory that started it is gone,
+/// and git removes its locks itself unless it is killed.
+fn clear_abandoned(index: &Path, lock: &Path) -> Result<(), VcsError> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut needle = b"GIT_INDEX_FILE=".to_vec();
+    needle.extend_from_slice(index.as_os_str().as_bytes());
+    let processes = fs::read_dir("/proc").map_err(io_error("list", Path::new("/proc")))?;
+    for process in processes.flatten() {
+        // Processes of others cannot be read, and none of theirs can use our index.
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == needle)
+        {
+            return Err(VcsError::Failed {
+                action: "open the index".into(),
+                detail: format!(
+                    "process {} still works with `{}`; wait for it to end",
+                    process.file_name().display(),
+                    index.display()
+                ),
+            });
+        }
+    }
+    match fs::remove_file(lock) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", lock)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Gives us back the folders of the checkout that a command made inaccessible to their owner, which is us.
+pub(super) async fn mend_permissions(dir: &Path) -> Result<(), VcsError> {
+    let dir = dir.to_owned();
+    blocking("mend permissions", move || {
+        let mut waiting = vec![(dir, 0)];
+        while let Some((folder, depth)) = waiting.pop() {
+            let metadata = fs::symlink_metadata(&folder).map_err(io_error("look at", &folder))?;
+            let mode = metadata.permissions().mode();
+            if mode & 0o700 != 0o700 {
+                fs::set_permissions(&folder, fs::Permissions::from_mode((mode & 0o7777) | 0o700))
+                    .map_err(io_error("make accessible", &folder))?;
+            }
+            for entry in fs::read_dir(&folder)
+                .map_err(io_error("list", &folder))?
+                .flatten()
+            {
+                if depth < DEEPEST && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    waiting.push((entry.path(), depth + 1));
+                }
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_of_a_blob_is_cut_at_the_limit() {
+        let content = |output: &str, limit| content_of_blob(output.as_bytes().to_vec(), limit);
+        assert_eq!(content("blob 5\nhello\n", 10).unwrap(), b"hello");
+        assert_eq!(content("blob 5\nhello\n", 2).unwrap(), b"he");
+        assert_eq!(content("blob 0\n\n", 2).unwrap(), b"");
+        assert_eq!(content("tree 5\nhello\n", 10), None);
+        assert_eq!(content("4b82:x missing\n", 10), None);
+    }
+
+    #[test]
+    fn an_abandoned_lock_is_removed_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (index, lock) = (folder.path().join("index"), folder.path().join("index.lock"));
+        fs::write(&lock, "").unwrap();
+        let mut user = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("GIT_INDEX_FILE", &index)
+            .spawn()
+            .unwrap();
+        let error = clear_abandoned(&index, &lock).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("process {} still works with", user.id())),
+            "{error}"
+        );
+        user.kill().unwrap();
+        user.wait().unwrap();
+        clear_abandoned(&index, &lock).unwrap();
+        assert!(!lock.exists());
+    }
+}

@@ -4,8 +4,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("AI Dev Factory supports Linux; on Windows use WSL2, elsewhere a Linux virtual machine");
 
+pub mod data_folder;
 pub mod llm;
 pub mod model;
 pub mod sandbox;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod vcs;

@@ -110,9 +110,7 @@ pub(super) fn opening_error(failure: Failure, database: &Path) -> StoreError {
     let shown = database.display();
     StoreError::Unusable(match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => return StoreError::StorageFull,
-        Some(ErrorCode::NotADatabase) => {
-            format!("`{shown}` is no SQLite database; name another file, or restore a backup")
-        }
+        Some(ErrorCode::NotADatabase) => return no_database(database),
         Some(ErrorCode::DatabaseCorrupt) => return failure::damaged(database, &error.to_string()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("the database `{shown}` is locked by another program; close that program")
@@ -122,6 +120,14 @@ pub(super) fn opening_error(failure: Failure, database: &Path) -> StoreError {
         }
         _ => format!("the database `{shown}` cannot be opened ({error}); look at its folder and permissions"),
     })
+}
+
+/// Returns the error of a file that is something else.
+pub(super) fn no_database(file: &Path) -> StoreError {
+    StoreError::Unusable(format!(
+        "`{}` is no SQLite database; name another file, or restore a backup",
+        file.display()
+    ))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ mod queries;
 mod readers;
 mod rows;
 mod seed;
+#[cfg(test)]
+mod tests;
 mod writer;
 mod writes;
 
@@ -36,6 +38,9 @@ use crate::model::{
 };
 
 pub use self::health::StoreHealth;
+
+/// The smallest page that a SQLite database can have.
+const SMALLEST_PAGE: u64 = 512;
 
 /// A store in one SQLite database.
 #[derive(Debug)]
@@ -187,6 +192,10 @@ fn make_or_look_at_file(database: &Path) -> Result<(), StoreError> {
             database.display()
         );
         return Err(unusable(database, &how));
+    }
+    // SQLite takes a file that is shorter than its smallest page for an empty database, and would write over it.
+    if (1..SMALLEST_PAGE).contains(&found.len()) {
+        return Err(connection::no_database(database));
     }
     Ok(())
 }

@@ -110,6 +110,13 @@ impl Writer {
         })
     }
 
+    /// Returns how many requests wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let waiting = self.queue.lock();
+        waiting.first.len() + waiting.normal.len()
+    }
+
     /// Lets everything that waits be written and closes the connection. Later writes are refused.
     pub(super) async fn close(&self) {
         self.queue.close();

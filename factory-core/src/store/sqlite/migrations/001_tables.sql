@@ -1,7 +1,7 @@
 -- The first schema: the columns id, name, local_path, project_id, goal, status, current_iteration, run_id, type,
 -- payload and created_at are those of the databases that came before; the others are ours. Times are text in UTC
 -- (2026-01-31T12:00:00.000000Z); an older form, or a text that is no time, stays as it was stored.
-PRAGMA application_id = 1095321158; -- "AIDF"
+PRAGMA application_id = 1095320646; -- "AIDF"
 
 CREATE TABLE projects (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

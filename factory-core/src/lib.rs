@@ -12,6 +12,7 @@ pub mod llm;
 pub mod model;
 pub mod sandbox;
 pub mod store;
+pub mod tools;
 pub mod vcs;
 pub mod workspace;
 

@@ -1,9 +1,30 @@
 //! What a command may do, and how it is held to it.
+//!
+//! Commands run in bubblewrap: every namespace, an allowlist of system paths, a cleared environment, no capabilities,
+//! a system call filter, and bounds on time, output, file size and processes. Where bubblewrap does not work, commands
+//! are refused; there is no way around it.
+
+mod bubblewrap;
+mod inherited;
+mod leftovers;
+mod lock;
+mod output;
+mod probe;
+mod running;
+mod seccomp;
+mod spawner;
+mod system_paths;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use lock::RunLock;
+pub use probe::Sandbox;
+pub use running::RunningCommand;
+
+use crate::model::SetupNetwork;
 
 /// Where the checkout stands inside every sandbox. Fixed, because virtual environments and build caches hold
 /// absolute paths.
@@ -39,12 +60,36 @@ pub enum Network {
     Host,
 }
 
+impl From<SetupNetwork> for Network {
+    fn from(declared: SetupNetwork) -> Self {
+        match declared {
+            SetupNetwork::Off => Self::Off,
+            SetupNetwork::Host => Self::Host,
+        }
+    }
+}
+
+/// What commands get of the host's settings for package registries. Holds no credentials: whoever makes it leaves
+/// them out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// Environment variables for every command: those that decide where a locked package is looked up, which an
+    /// offline build must read as its setup did.
+    pub variables: Vec<(String, String)>,
+    /// Environment variables for commands with the host's network alone: proxies, certificates, indexes.
+    pub host_variables: Vec<(String, String)>,
+    /// Files for every command: the path inside, below `/factory`, and the content.
+    pub files: Vec<(PathBuf, String)>,
+    /// Host files bound read-only at the same path for commands with the host's network: certificate bundles.
+    pub certificates: Vec<PathBuf>,
+}
+
 /// A program folder that is bound read-only, as a Rust toolchain is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toolchain {
     /// What it is, for the operator: `rust 1.95.0 (rustup)`.
     pub name: String,
-    /// The folders to bind read-only, each at the same path.
+    /// The folders (or single files) to bind read-only, each at the same path.
     pub folders: Vec<PathBuf>,
     /// The folders to put on `PATH`.
     pub path: Vec<PathBuf>,

@@ -146,15 +146,20 @@ impl Transport {
         }
         // Compressed replies would need a bound of their own after unpacking.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let client = Client::builder()
+        let mut builder = Client::builder()
             .connect_timeout(bounds.connect)
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
             .user_agent(concat!("ai-dev-factory/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
+            .default_headers(headers);
+        if base.0.scheme() == "http" {
+            // A machine without root certificates, such as a small container, can still reach a server of its own.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder
             .build()
-            .map_err(|error| format!("no HTTP client can be made: {error:?}"))?;
+            .map_err(|error| format!("no HTTP client can be made: {}", causes(&error)))?;
         Ok(Self {
             client,
             endpoint: base.origin(),

@@ -206,6 +206,22 @@ async fn a_stop_overtakes_what_waits() {
 }
 
 #[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting() {
+    let (_folder, store) = opened().await;
+    let run = a_run(&store).await;
+    let broken = |_: &rusqlite::Connection| -> Result<(), failure::Failure> { panic!("as the test asked") };
+    let lost = store
+        .writer
+        .write("break", Size::default(), broken)
+        .await
+        .unwrap_err();
+    assert!(matches!(lost, StoreError::Backend { .. }), "{lost:?}");
+    assert!(store.commit(commit_of(&run, Vec::new())).await.is_err());
+    assert_eq!(store.run(run.id).await.unwrap(), run);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn an_unclean_stop_is_followed_by_a_check() {
     let (folder, store) = opened().await;
     let run = a_run(&store).await;

@@ -358,3 +358,28 @@ async fn no_list_reads_more_than_it_returns() {
         assert_eq!(plan(sql), expected, "{sql}");
     }
 }
+
+#[tokio::test]
+async fn damage_that_a_read_meets_ends_all_writing() {
+    let (folder, store) = opened().await;
+    let run = a_run(&store).await;
+    let database = rusqlite::Connection::open(store.database()).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'projects'";
+    let root: usize = database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    drop(database);
+    store.close().await;
+    let left = folder.path().join("left.db");
+    let mut bytes = std::fs::read(store.database()).unwrap();
+    bytes[(root - 1) * 4096..][..200].fill(0xAA);
+    std::fs::write(&left, bytes).unwrap();
+
+    // It was closed properly, so that nothing is checked at the start.
+    let store = SqliteStore::open(&left).await.unwrap();
+    assert_eq!(store.health(), StoreHealth::Sound);
+    let refused = store.projects(Page::first(9)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable(_)), "{refused:?}");
+    assert!(matches!(store.health(), StoreHealth::Damaged(_)));
+    let refused = store.commit(commit_of(&run, Vec::new())).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable(_)), "{refused:?}");
+    store.close().await;
+}

@@ -54,7 +54,6 @@ pub(super) fn remote_kind(folder: &Path) -> io::Result<Option<String>> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::allow_attributes,
         reason = "the low 32 bits are the magic number"
     )]
     let magic = rustix::fs::statfs(folder)?.f_type as u32;

@@ -64,7 +64,7 @@ pub enum DataFolderError {
         kind: String,
     },
     /// Another process has the folder.
-    #[error("the data folder `{path}` is in use by {}; use that one, or stop it first", process(.pid))]
+    #[error("the data folder `{path}` is in use by {}; use that one, or stop it first", process(*.pid))]
     Owned {
         /// The process, where it has said so already.
         pid: Option<u32>,
@@ -84,7 +84,7 @@ pub enum DataFolderError {
     },
 }
 
-fn process(pid: &Option<u32>) -> String {
+fn process(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 

@@ -68,17 +68,17 @@ impl State {
     fn project(&self, id: ProjectId) -> Result<&Project, StoreError> {
         self.projects
             .get(&id)
-            .ok_or_else(|| rules::not_found("project", id))
+            .ok_or_else(|| rules::not_found("project", &id))
     }
 
     fn run(&self, id: RunId) -> Result<&Run, StoreError> {
-        self.runs.get(&id).ok_or_else(|| rules::not_found("run", id))
+        self.runs.get(&id).ok_or_else(|| rules::not_found("run", &id))
     }
 
     fn name_is_free(&self, name: &str, but_for: Option<ProjectId>) -> Result<(), StoreError> {
         let taken = |project: &Project| project.name == name && Some(project.id) != but_for;
         if self.projects.values().any(taken) {
-            return Err(rules::already_exists("project", name));
+            return Err(rules::already_exists("project", &name));
         }
         Ok(())
     }
@@ -108,13 +108,13 @@ impl State {
     fn check_approval(&self, stored: &Run, commit: &Commit) -> Result<(), StoreError> {
         match &commit.approval {
             Some(ApprovalChange::Open { id, .. }) if self.approvals.contains_key(id) => {
-                Err(rules::already_exists("approval", id))
+                Err(rules::already_exists("approval", &id))
             }
             Some(ApprovalChange::Decide { id, .. }) => match self.approvals.get(id) {
-                Some(asked) if asked.approval.run_id != stored.id => Err(rules::not_found("approval", id)),
+                Some(asked) if asked.approval.run_id != stored.id => Err(rules::not_found("approval", &id)),
                 Some(asked) if !asked.is_open() => Err(rules::conflict(stored, commit)),
                 Some(_) => Ok(()),
-                None => Err(rules::not_found("approval", id)),
+                None => Err(rules::not_found("approval", &id)),
             },
             _ => Ok(()),
         }
@@ -197,7 +197,7 @@ impl Store for MemoryStore {
     async fn project_by_name(&self, name: &str) -> Result<Project, StoreError> {
         let state = self.state()?;
         let found = state.projects.values().find(|project| project.name == name);
-        found.cloned().ok_or_else(|| rules::not_found("project", name))
+        found.cloned().ok_or_else(|| rules::not_found("project", &name))
     }
 
     async fn projects(&self, page: Page<ProjectId>) -> Result<Vec<Project>, StoreError> {
@@ -336,7 +336,7 @@ impl Store for MemoryStore {
         let asked = state
             .approvals
             .get(&id)
-            .ok_or_else(|| rules::not_found("approval", id))?;
+            .ok_or_else(|| rules::not_found("approval", &id))?;
         Ok(asked.approval.clone())
     }
 
@@ -361,7 +361,7 @@ impl Store for MemoryStore {
             .blobs
             .get(id)
             .cloned()
-            .ok_or_else(|| rules::not_found("blob", id))
+            .ok_or_else(|| rules::not_found("blob", &id))
     }
 
     async fn close(&self) {

@@ -122,7 +122,7 @@ pub(super) fn asking_seq(commit: &Commit, id: ApprovalId) -> Seq {
 }
 
 /// Returns the error of a thing that is not there.
-pub(super) fn not_found(kind: &'static str, id: impl ToString) -> StoreError {
+pub(super) fn not_found(kind: &'static str, id: &(impl ToString + ?Sized)) -> StoreError {
     StoreError::NotFound {
         kind,
         id: id.to_string(),
@@ -130,7 +130,7 @@ pub(super) fn not_found(kind: &'static str, id: impl ToString) -> StoreError {
 }
 
 /// Returns the error of a name that is taken.
-pub(super) fn already_exists(kind: &'static str, id: impl ToString) -> StoreError {
+pub(super) fn already_exists(kind: &'static str, id: &(impl ToString + ?Sized)) -> StoreError {
     StoreError::AlreadyExists {
         kind,
         id: id.to_string(),

@@ -92,7 +92,7 @@ pub async fn an_approval_is_opened_and_decided_once(store: Fresh) {
     assert_eq!(store.approval(id).await.unwrap(), asked);
     assert_eq!(
         store.open_approvals(None, Page::first(9)).await.unwrap(),
-        [asked.clone()]
+        std::slice::from_ref(&asked)
     );
 
     let run = store.commit(deciding(&run, id)).await.unwrap().0;

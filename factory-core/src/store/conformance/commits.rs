@@ -69,7 +69,7 @@ pub async fn a_commit_leaves_what_is_not_its_own(store: Fresh) {
     let run = a_claimed_run(&store).await;
     let mut commit = commit_of(&run, vec![directive("x")]);
     commit.run.project_id = Some(ProjectId(77));
-    commit.run.goal = "another".to_owned();
+    commit.run.goal.push_str(", and another");
     commit.run.created_at = at(900);
     commit.run.updated_at = at(901);
     commit.run.fence = Fence(50);

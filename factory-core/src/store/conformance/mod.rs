@@ -18,6 +18,11 @@
 //! The second half of the pair is kept until the scenario is over: a temporary folder, say. The crate that uses the macro
 //! needs `tokio` with `macros` and `rt-multi-thread`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "scenarios are tests: what is not as it should be fails them"
+)]
+
 mod approvals;
 mod blobs;
 mod claims;

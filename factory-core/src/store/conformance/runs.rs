@@ -76,7 +76,7 @@ pub async fn a_run_needs_its_project(store: Fresh) {
 pub async fn runs_are_listed_newest_first_in_pages(store: Fresh) {
     let everything = RunFilter::default();
     assert_eq!(store.runs(everything, Page::first(2)).await.unwrap(), []);
-    let mut runs = vec![a_run(&store).await, a_run(&store).await, a_run(&store).await];
+    let mut runs = [a_run(&store).await, a_run(&store).await, a_run(&store).await];
     runs.reverse();
     assert_eq!(store.runs(everything, Page::first(2)).await.unwrap(), runs[..2]);
     assert_eq!(

@@ -91,7 +91,7 @@ impl SqliteStore {
         }
         Ok(Self {
             writer: Writer::start(database.clone(), connection, Arc::clone(&health))?,
-            readers: Readers::new(database.clone()),
+            readers: Readers::new(database.clone(), Arc::clone(&health)),
             blob_files: BlobFiles::beside(&database),
             health,
             database,

@@ -10,12 +10,12 @@ use crate::model::{Approval, ApprovalId, BlobId, Event, Project, ProjectId, Run,
 
 pub(super) fn project(database: &Connection, id: ProjectId) -> Result<Project, Failure> {
     let sql = format!("SELECT {} FROM projects WHERE id = ?1", rows::PROJECT);
-    one(database, &sql, [id.0], rows::project)?.ok_or_else(|| rules::not_found("project", id).into())
+    one(database, &sql, [id.0], rows::project)?.ok_or_else(|| rules::not_found("project", &id).into())
 }
 
 pub(super) fn project_by_name(database: &Connection, name: &str) -> Result<Project, Failure> {
     let sql = format!("SELECT {} FROM projects WHERE name = ?1", rows::PROJECT);
-    one(database, &sql, [name], rows::project)?.ok_or_else(|| rules::not_found("project", name).into())
+    one(database, &sql, [name], rows::project)?.ok_or_else(|| rules::not_found("project", &name).into())
 }
 
 pub(super) fn projects(database: &Connection, page: Page<ProjectId>) -> Result<Vec<Project>, Failure> {
@@ -28,7 +28,7 @@ pub(super) fn projects(database: &Connection, page: Page<ProjectId>) -> Result<V
 }
 
 pub(super) fn run(database: &Connection, id: RunId) -> Result<Run, Failure> {
-    find_run(database, id)?.ok_or_else(|| rules::not_found("run", id).into())
+    find_run(database, id)?.ok_or_else(|| rules::not_found("run", &id).into())
 }
 
 pub(super) fn find_run(database: &Connection, id: RunId) -> Result<Option<Run>, Failure> {
@@ -92,7 +92,7 @@ pub(super) fn events(database: &Connection, run: RunId, page: Page<Seq>) -> Resu
     let events = many(database, &sql, (run.0, after, page.bounded_limit()), rows::event)?;
     if events.is_empty() {
         let exists = "SELECT 1 FROM runs WHERE id = ?1";
-        one(database, exists, [run.0], |_| Ok(()))?.ok_or_else(|| rules::not_found("run", run))?;
+        one(database, exists, [run.0], |_| Ok(()))?.ok_or_else(|| rules::not_found("run", &run))?;
     }
     Ok(events)
 }
@@ -117,7 +117,7 @@ pub(super) fn approval(database: &Connection, id: ApprovalId) -> Result<Approval
     let found = approval_state(database, id)?;
     found
         .map(|(approval, _)| approval)
-        .ok_or_else(|| rules::not_found("approval", id).into())
+        .ok_or_else(|| rules::not_found("approval", &id).into())
 }
 
 pub(super) fn open_approvals(
@@ -156,7 +156,7 @@ pub(super) fn blob(database: &Connection, id: &BlobId) -> Result<StoredBlob, Fai
     let sql = "SELECT content FROM blobs WHERE id = ?1";
     let content: Option<Option<Vec<u8>>> = one(database, sql, [id.as_str()], |row| Ok(row.get(0)?))?;
     match content {
-        None => Err(rules::not_found("blob", id).into()),
+        None => Err(rules::not_found("blob", &id).into()),
         Some(Some(content)) => Ok(StoredBlob::Inline(content)),
         Some(None) => Ok(StoredBlob::File),
     }

@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 
 use super::super::{StoreError, rules};
 use super::connection::{self, Purpose};
-use super::failure::Failure;
+use super::failure::{self, Failure};
+use super::health::HealthRecord;
 
 /// More than the cores of a small machine; a read is over in microseconds.
 const CONNECTIONS: u32 = 8;
@@ -17,15 +18,17 @@ const CONNECTIONS: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Readers {
     database: PathBuf,
+    health: Arc<HealthRecord>,
     room: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Readers {
     /// Returns a pool that opens its connections when they are first needed.
-    pub(super) fn new(database: PathBuf) -> Self {
+    pub(super) fn new(database: PathBuf, health: Arc<HealthRecord>) -> Self {
         Self {
             database,
+            health,
             room: Arc::new(Semaphore::new(CONNECTIONS as usize)),
             idle: Arc::default(),
         }
@@ -42,13 +45,21 @@ impl Readers {
             .await
             .map_err(|_| rules::closed())?;
         let (database, idle) = (self.database.clone(), Arc::clone(&self.idle));
+        let health = Arc::clone(&self.health);
         let reading = tokio::task::spawn_blocking(move || {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match kept {
                 Some(connection) => connection,
                 None => connection::open(&database, Purpose::Read)?,
             };
-            let answer = work(&connection).map_err(|failure| failure.into_store_error(action, &database));
+            let answer = work(&connection).map_err(|failure| {
+                if let Failure::Sqlite(error) = &failure
+                    && failure::is_damage(error)
+                {
+                    health.set_damaged(error.to_string());
+                }
+                failure.into_store_error(action, &database)
+            });
             // The connection goes back before the permit, so that there are never more than permits.
             idle.lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -206,6 +206,22 @@ async fn a_stop_overtakes_what_waits() {
 }
 
 #[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting() {
+    let (_folder, store) = opened().await;
+    let run = a_run(&store).await;
+    let broken = |_: &rusqlite::Connection| -> Result<(), failure::Failure> { panic!("as the test asked") };
+    let lost = store
+        .writer
+        .write("break", Size::default(), broken)
+        .await
+        .unwrap_err();
+    assert!(matches!(lost, StoreError::Backend { .. }), "{lost:?}");
+    assert!(store.commit(commit_of(&run, Vec::new())).await.is_err());
+    assert_eq!(store.run(run.id).await.unwrap(), run);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn an_unclean_stop_is_followed_by_a_check() {
     let (folder, store) = opened().await;
     let run = a_run(&store).await;
@@ -341,4 +357,29 @@ async fn no_list_reads_more_than_it_returns() {
     for (sql, expected) in cases {
         assert_eq!(plan(sql), expected, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn damage_that_a_read_meets_ends_all_writing() {
+    let (folder, store) = opened().await;
+    let run = a_run(&store).await;
+    let database = rusqlite::Connection::open(store.database()).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'projects'";
+    let root: usize = database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    drop(database);
+    store.close().await;
+    let left = folder.path().join("left.db");
+    let mut bytes = std::fs::read(store.database()).unwrap();
+    bytes[(root - 1) * 4096..][..200].fill(0xAA);
+    std::fs::write(&left, bytes).unwrap();
+
+    // It was closed properly, so that nothing is checked at the start.
+    let store = SqliteStore::open(&left).await.unwrap();
+    assert_eq!(store.health(), StoreHealth::Sound);
+    let refused = store.projects(Page::first(9)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable(_)), "{refused:?}");
+    assert!(matches!(store.health(), StoreHealth::Damaged(_)));
+    let refused = store.commit(commit_of(&run, Vec::new())).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable(_)), "{refused:?}");
+    store.close().await;
 }

@@ -55,6 +55,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
+                let _end = EndOfThread(Arc::clone(&requests));
                 while let Some(group) = requests.next_group() {
                     committer.commit(group);
                 }
@@ -227,6 +228,19 @@ impl Queue {
             group.push(request);
         }
         Some(group)
+    }
+}
+
+/// Turns away whatever waits or comes when the thread ends in a way that was not asked for: a panic.
+struct EndOfThread(Arc<Queue>);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        // Whoever waits for these is told that no answer comes.
+        waiting.first.clear();
+        waiting.normal.clear();
     }
 }
 

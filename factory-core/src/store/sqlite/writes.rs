@@ -135,7 +135,7 @@ fn name_is_free(database: &Connection, name: &str, but_for: Option<ProjectId>) -
     let sql = "SELECT id FROM projects WHERE name = ?1";
     let taken: Option<i64> = one(database, sql, [name], |row| Ok(row.get(0)?))?;
     match taken {
-        Some(id) if Some(ProjectId(id)) != but_for => Err(rules::already_exists("project", name).into()),
+        Some(id) if Some(ProjectId(id)) != but_for => Err(rules::already_exists("project", &name).into()),
         _ => Ok(()),
     }
 }
@@ -220,7 +220,7 @@ fn change_approval(
             expires_at,
         } => {
             if queries::approval_state(database, *id)?.is_some() {
-                return Err(rules::already_exists("approval", id).into());
+                return Err(rules::already_exists("approval", &id).into());
             }
             let sql = "INSERT INTO approvals (id, run_id, seq, subject, asked_at, expires_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -242,7 +242,7 @@ fn change_approval(
                         return Err(rules::conflict(stored, commit).into());
                     }
                 }
-                _ => return Err(rules::not_found("approval", id).into()),
+                _ => return Err(rules::not_found("approval", &id).into()),
             }
             let sql = "UPDATE approvals SET decision = ?2 WHERE id = ?1";
             database

@@ -1,6 +1,8 @@
 //! Paths that must be denied, each beside a harmless one that must work. Every way to a file is tried with each: the
 //! tools, the handle beneath them, and the appliers of edits.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -77,7 +79,8 @@ impl Ground {
 
     /// Tries every tool that changes a path, and returns the answers that differ.
     fn every_tool(&self, path: &str) -> Vec<&'static str> {
-        let patch = |section: &str| json!({ "patch": format!("*** Begin Patch\n{section}\n*** End Patch") });
+        let enveloped =
+            |section: &str| json!({ "patch": format!("*** Begin Patch\n{section}\n*** End Patch") });
         let mut answers = vec![
             self.call("write_file", &json!({"path": path, "content": "x"})),
             self.call(
@@ -96,7 +99,7 @@ impl Ground {
                 format!("*** Update File: {path}\n-secret\n+x"),
                 format!("*** Update File: src/a.txt\n*** Move to: {path}\n-inside\n+x"),
             ] {
-                answers.push(self.call("apply_patch", &patch(&section)));
+                answers.push(self.call("apply_patch", &enveloped(&section)));
             }
         }
         answers.sort_unstable();

@@ -127,9 +127,10 @@ fn replacement_splice(edit: &Edit<'_>, text: &Text, replacement: &Replacement) -
     let search = with_plain_ends(&replacement.search);
     let replace = with_plain_ends(&replacement.replace);
     if search.trim().is_empty() {
-        return match text.normal().trim().is_empty() && edit.of == 1 {
-            true => Ok(Splice::of(0..text.normal().len(), replace)),
-            false => Err(edit.no_place()),
+        return if text.normal().trim().is_empty() && edit.of == 1 {
+            Ok(Splice::of(0..text.normal().len(), replace))
+        } else {
+            Err(edit.no_place())
         };
     }
     let file = text.lines();
@@ -268,9 +269,10 @@ fn insertion_line(
     hunk: &Hunk,
 ) -> Result<Option<usize>, EditError> {
     if hunk.anchors.is_empty() {
-        return match hunk.at_end || file.is_empty() {
-            true => Ok(file.len().checked_sub(1)),
-            false => Err(edit.no_place()),
+        return if hunk.at_end || file.is_empty() {
+            Ok(file.len().checked_sub(1))
+        } else {
+            Err(edit.no_place())
         };
     }
     match anchor_spots(file, &hunk.anchors)[..] {
@@ -309,7 +311,7 @@ fn new_lines(quoted: &[&str], given: &[&str], tier: Tier) -> Vec<NewLine> {
     for operation in similar::capture_diff_slices(Algorithm::Myers, quoted, given) {
         match operation {
             DiffOp::Equal { old_index, len, .. } => {
-                lines.extend((old_index..old_index + len).map(NewLine::Kept))
+                lines.extend((old_index..old_index + len).map(NewLine::Kept));
             }
             DiffOp::Delete { .. } => {}
             DiffOp::Insert {

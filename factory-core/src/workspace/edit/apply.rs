@@ -8,6 +8,7 @@ use super::error::{Candidate, EditError};
 use super::matching::{self, Place, Tier};
 use super::nearest::nearest;
 use super::text::{Splice, Text, with_plain_ends};
+use super::whole_file::refuse_elision;
 use super::{Hunk, HunkLine, MAX_FILE, MAX_HUNKS, Replacement};
 
 /// How many places an ambiguous edit names.
@@ -126,6 +127,7 @@ fn widened(text: &Text, mut splice: Splice) -> Splice {
 fn replacement_splice(edit: &Edit<'_>, text: &Text, replacement: &Replacement) -> Result<Splice, EditError> {
     let search = with_plain_ends(&replacement.search);
     let replace = with_plain_ends(&replacement.replace);
+    refuse_elision(edit.path, text.normal(), &replace)?;
     if search.trim().is_empty() {
         return if text.normal().trim().is_empty() && edit.of == 1 {
             Ok(Splice::of(0..text.normal().len(), replace))
@@ -194,7 +196,10 @@ fn hunk_splice(
                 quoted.push(line.as_str());
             }
             HunkLine::Removed(line) => quoted.push(line.as_str()),
-            HunkLine::Added(line) => new_lines.push(NewLine::Given(line.clone())),
+            HunkLine::Added(line) => {
+                refuse_elision(edit.path, text.normal(), line)?;
+                new_lines.push(NewLine::Given(line.clone()));
+            }
         }
     }
     if quoted.is_empty() {

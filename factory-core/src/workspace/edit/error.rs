@@ -141,9 +141,9 @@ pub enum EditError {
         /// How many.
         count: usize,
     },
-    /// A whole file has a line that stands for something left out.
+    /// A new text has a line that stands for something left out.
     #[error(
-        "line {line} of the new `{path}` stands for something left out: `{text}`; give the whole file, every line of it"
+        "line {line} of the new text for `{path}` stands for something left out: `{text}`; write out every line of it"
     )]
     Elided {
         /// The file.

@@ -141,9 +141,14 @@ proptest! {
         crlf in any::<bool>(),
         ended in any::<bool>(),
     ) {
+        // An empty last line without an end is no line.
+        let ended = ended || lines[lines.len() - 1].is_empty();
         let start = start.index(lines.len());
         let end = lines.len().min(start + length);
-        prop_assume!(!lines[start..end].concat().trim().is_empty());
+        // Blank lines alone say no place; what becomes of them has a test of its own.
+        if lines[start..end].concat().trim().is_empty() {
+            return Ok(());
+        }
         // A file of one line without an end does not tell what its ends are.
         let ending = if crlf && (ended || lines.len() > 1) { "\r\n" } else { "\n" };
         let text = |lines: &[String]| {

@@ -350,7 +350,7 @@ fn a_whole_file_must_be_whole() {
     assert_snapshot!(whole(&before, &half).unwrap_err(), @"the new `f` has 15 lines where the old one has 30; give the whole file, every line of it (to drop lines on purpose, edit them out, or delete the file first)");
     assert_eq!(whole(&before, &most), Ok(most.clone()));
     assert_eq!(whole("a\nb\n", "a\n"), ok("a\n"), "a small file may shrink");
-    assert_snapshot!(whole(&before, &format!("{most}// ... rest of the code unchanged ...\n")).unwrap_err(), @"line 19 of the new `f` stands for something left out: `// ... rest of the code unchanged ...`; give the whole file, every line of it");
+    assert_snapshot!(whole(&before, &format!("{most}// ... rest of the code unchanged ...\n")).unwrap_err(), @"line 19 of the new text for `f` stands for something left out: `// ... rest of the code unchanged ...`; write out every line of it");
 }
 
 #[test]
@@ -383,6 +383,12 @@ fn lazy_lines_are_known_and_honest_ones_pass() {
             whole(&format!("{lazy}\nx\n"), &format!("{lazy}\ny\n")),
             Ok(format!("{lazy}\ny\n"))
         );
+    }
+    for replaced in [
+        replaced("a\nb\n", &[("a", "x\n// ... existing code ...")]),
+        patched("a\nb\n", "-a\n+# ... rest of the file unchanged"),
+    ] {
+        assert!(replaced.unwrap_err().contains("left out"));
     }
     for honest in [
         "...rest,",

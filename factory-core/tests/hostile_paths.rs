@@ -1,6 +1,8 @@
 //! Paths that must be denied, each beside a harmless one that must work. Every way to a file is tried with each: the
 //! tools, the handle beneath them, and the appliers of edits.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -77,7 +79,8 @@ impl Ground {
 
     /// Tries every tool that changes a path, and returns the answers that differ.
     fn every_tool(&self, path: &str) -> Vec<&'static str> {
-        let patch = |section: &str| json!({ "patch": format!("*** Begin Patch\n{section}\n*** End Patch") });
+        let enveloped =
+            |section: &str| json!({ "patch": format!("*** Begin Patch\n{section}\n*** End Patch") });
         let mut answers = vec![
             self.call("write_file", &json!({"path": path, "content": "x"})),
             self.call(
@@ -96,7 +99,7 @@ impl Ground {
                 format!("*** Update File: {path}\n-secret\n+x"),
                 format!("*** Update File: src/a.txt\n*** Move to: {path}\n-inside\n+x"),
             ] {
-                answers.push(self.call("apply_patch", &patch(&section)));
+                answers.push(self.call("apply_patch", &enveloped(&section)));
             }
         }
         answers.sort_unstable();
@@ -152,26 +155,10 @@ fn path(text: &str) -> RepoPath {
 fn h01_h02_h14_h15_paths_that_lead_out() {
     let ground = Ground::new();
     let evil = ground.dir.path().join("proj-evil/x").display().to_string();
-    for bad in [
-        "../x",
-        "a/../../x",
-        "./../x",
-        "a//..//../x",
-        "src/../../outside/secret",
-        "/etc/cron.d/x",
-        "~/x",
-        "$HOME/x",
-        "file:///etc/passwd",
-        "C:\\x",
-        "C:x",
-        "\\\\srv\\x",
-        "..\\x",
-        "../proj-evil/x",
-        "proj/../../proj-evil/x",
-        &evil,
-        "/factory/checkout/../x",
-        "/factory/checkout-evil/x",
-    ] {
+    let plain = r"../x a/../../x ./../x a//..//../x src/../../outside/secret /etc/cron.d/x ~/x $HOME/x \\srv\x ..\x
+        file:///etc/passwd C:\x C:x ../proj-evil/x proj/../../proj-evil/x /factory/checkout/../x
+        /factory/checkout-evil/x";
+    for bad in plain.split_whitespace().chain([&evil[..]]) {
         // In a patch the sandbox's own prefix is not taken off, which refuses it all the same.
         assert_eq!(ground.every_tool(bad), ["path_escape"], "{bad}");
         assert_eq!(ground.every_reader(bad), ["path_escape"], "{bad}");
@@ -183,17 +170,8 @@ fn h01_h02_h14_h15_paths_that_lead_out() {
 #[test]
 fn h01_h02_h14_harmless_twins() {
     let ground = Ground::new();
-    for good in [
-        "x",
-        "./y",
-        "a/b/x",
-        "etc/cron.d/x",
-        "home~/x",
-        "routes/$id.tsx",
-        "file/etc/passwd",
-        "proj-evil/x",
-        "..x/...y",
-    ] {
+    let plain = "x ./y a/b/x etc/cron.d/x home~/x routes/$id.tsx file/etc/passwd proj-evil/x ..x/...y";
+    for good in plain.split_whitespace() {
         assert_eq!(
             ground.call("write_file", &json!({"path": good, "content": "x"})),
             "done",
@@ -435,22 +413,10 @@ fn h12_names_that_read_as_git() {
     let ground = Ground::new();
     std::fs::create_dir(ground.proj(".git")).unwrap();
     std::fs::write(ground.proj(".git/config"), "[core]\n").unwrap();
-    for bad in [
-        ".git",
-        ".git/config",
-        ".GIT/config",
-        ".Git",
-        ".git ",
-        ".git.",
-        "GIT~1",
-        "git~1/config",
-        ".git::$INDEX_ALLOCATION",
-        ".git::$INDEX_ALLOCATION/config",
-        ".g\u{200c}it",
-        ".git\u{feff}/x",
-        "src/.git/hooks/pre-commit",
-        "./.git/HEAD",
-    ] {
+    let plain = "\
+        .git|.git/config|.GIT/config|.Git|.git |.git.|GIT~1|git~1/config|.git::$INDEX_ALLOCATION|\
+        .git::$INDEX_ALLOCATION/config|.g\u{200c}it|.git\u{feff}/x|src/.git/hooks/pre-commit|./.git/HEAD";
+    for bad in plain.split('|') {
         assert_eq!(ground.every_tool(bad), ["git_directory"], "{bad}");
         assert_eq!(ground.every_reader(bad), ["git_directory"], "{bad}");
     }
@@ -460,14 +426,7 @@ fn h12_names_that_read_as_git() {
         1,
         "what git owns is not listed"
     );
-    for good in [
-        ".gitignore",
-        ".github/x",
-        "git",
-        "git~x",
-        "a.git",
-        ".gitattributes",
-    ] {
+    for good in ".gitignore .github/x git git~x a.git .gitattributes".split(' ') {
         assert_eq!(
             ground.call("write_file", &json!({"path": good, "content": "x"})),
             "done",

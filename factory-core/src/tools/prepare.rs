@@ -128,7 +128,7 @@ fn prepared(
                 count: count.unwrap_or(DEFAULT_COMMITS).clamp(1, MAX_COMMITS),
             })
         }
-        Tool::UpdatePlan => plan_steps(parse::<arguments::UpdatePlan>(tool, text)?.steps),
+        Tool::UpdatePlan => plan_steps(&parse::<arguments::UpdatePlan>(tool, text)?.steps),
         Tool::FinishStep => {
             let summary = parse::<arguments::FinishStep>(tool, text)?.summary;
             Ok(Prepared::FinishStep {
@@ -216,9 +216,8 @@ fn edits(tool: Tool, text: &str) -> Result<Vec<FileEdit>, Refused> {
 
 fn refuse_after_failures(edits: &[FileEdit], failed_edits: &dyn Fn(&str) -> u32) -> Result<(), Refused> {
     for edit in edits {
-        let path = match edit {
-            FileEdit::Replace { path, .. } | FileEdit::Patch { path, .. } => path,
-            _ => continue,
+        let (FileEdit::Replace { path, .. } | FileEdit::Patch { path, .. }) = edit else {
+            continue;
         };
         let failed = failed_edits(path.as_str());
         if failed >= MAX_FAILED_EDITS {
@@ -279,7 +278,7 @@ fn command(text: &str) -> Result<Prepared, Refused> {
     })
 }
 
-fn plan_steps(steps: Vec<String>) -> Result<Prepared, Refused> {
+fn plan_steps(steps: &[String]) -> Result<Prepared, Refused> {
     if steps.is_empty() || steps.len() > Plan::MAX_STEPS {
         return Err(format!(
             "a plan has 1 to {} steps, these are {}; use finish_step when all is done",

@@ -1,6 +1,7 @@
 //! The tools that only look: list, read, search. Their answers are short and exact, and say what they leave out.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::bounded::{MAX_RESULT, bounded, bounded_line, one_line};
 use super::search;
@@ -129,7 +130,7 @@ fn list(files: &Files, folder: Option<&RepoPath>) -> Outcome {
         text.push('\n');
     }
     if lines.len() > MAX_LISTED_LINES {
-        text += &format!("[{} more]\n", lines.len() - MAX_LISTED_LINES);
+        let _ = writeln!(text, "[{} more]", lines.len() - MAX_LISTED_LINES);
     }
     Outcome::done(
         &text,
@@ -158,17 +159,16 @@ fn shown_to(entries: &[Entry], depth: usize) -> Vec<String> {
     let mut folders = BTreeMap::<&str, usize>::new();
     let mut lines = BTreeMap::<&str, String>::new();
     for entry in entries {
-        match entry.shown.match_indices('/').nth(depth) {
-            Some((end, _)) => *folders.entry(&entry.shown[..=end]).or_default() += 1,
-            None => {
-                let mark = match entry.kind {
-                    EntryKind::File => "",
-                    EntryKind::Link => " (link)",
-                    EntryKind::Special => " (not a file)",
-                };
-                lines.insert(&entry.shown, format!("{}{mark}", entry.shown));
-            }
+        if let Some((end, _)) = entry.shown.match_indices('/').nth(depth) {
+            *folders.entry(&entry.shown[..=end]).or_default() += 1;
+            continue;
         }
+        let mark = match entry.kind {
+            EntryKind::File => "",
+            EntryKind::Link => " (link)",
+            EntryKind::Special => " (not a file)",
+        };
+        lines.insert(&entry.shown, format!("{}{mark}", entry.shown));
     }
     for (folder, count) in folders {
         lines.insert(folder, format!("{folder} ({})", counted(count, "file")));
@@ -218,12 +218,10 @@ fn read_file(files: &Files, path: &RepoPath, first_line: usize, lines: Option<us
     let last = first + shown - 1;
     let mut answer = format!("`{path}`, lines {first}-{last} of {known}:\n{body}");
     if last < all.len() {
-        answer += &format!("[to read on: offset {}]\n", last + 1);
+        let _ = writeln!(answer, "[to read on: offset {}]", last + 1);
     } else if content.truncated {
-        answer += &format!(
-            "[the file has {}; the rest is not shown]\n",
-            counted_bytes(content.total)
-        );
+        let rest = counted_bytes(content.total);
+        let _ = writeln!(answer, "[the file has {rest}; what is left is not shown]");
     } else if !text.ends_with('\n') {
         answer.push_str("[the last line has no line end]\n");
     }

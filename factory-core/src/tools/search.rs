@@ -1,5 +1,7 @@
 //! The search tool: a regular expression over the lines of the files that git would not ignore.
 
+use std::fmt::Write as _;
+
 use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 
@@ -150,22 +152,28 @@ fn answer(request: &SearchRequest, note: &str, found: &Found) -> Outcome {
     };
     let mut text = note.to_owned();
     if found.matches == 0 {
-        text += &format!("no match{place}\n");
+        let _ = writeln!(text, "no match{place}");
     } else {
-        text += &format!(
+        let _ = write!(
+            text,
             "{matches} in {}{place}:\n{}",
             counted(found.files, "file"),
             found.shown
         );
     }
     if found.shown_matches < found.matches {
-        text += &format!(
-            "[{} more; narrow the pattern, or name a folder or a glob]\n",
-            found.matches - found.shown_matches
+        let more = found.matches - found.shown_matches;
+        let _ = writeln!(
+            text,
+            "[{more} more; narrow the pattern, or name a folder or a glob]"
         );
     }
     if found.too_large > 0 {
-        text += &format!("[{} over 2 MiB not searched]\n", counted(found.too_large, "file"));
+        let _ = writeln!(
+            text,
+            "[{} over 2 MiB not searched]",
+            counted(found.too_large, "file")
+        );
     }
     if found.gave_up {
         text.push_str("[there are more files than are searched at once; name a folder]\n");

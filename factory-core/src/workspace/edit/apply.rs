@@ -8,6 +8,7 @@ use super::error::{Candidate, EditError};
 use super::matching::{self, Place, Tier};
 use super::nearest::nearest;
 use super::text::{Splice, Text, with_plain_ends};
+use super::whole_file::refuse_elision;
 use super::{Hunk, HunkLine, MAX_FILE, MAX_HUNKS, Replacement};
 
 /// How many places an ambiguous edit names.
@@ -126,10 +127,12 @@ fn widened(text: &Text, mut splice: Splice) -> Splice {
 fn replacement_splice(edit: &Edit<'_>, text: &Text, replacement: &Replacement) -> Result<Splice, EditError> {
     let search = with_plain_ends(&replacement.search);
     let replace = with_plain_ends(&replacement.replace);
+    refuse_elision(edit.path, text.normal(), &replace)?;
     if search.trim().is_empty() {
-        return match text.normal().trim().is_empty() && edit.of == 1 {
-            true => Ok(Splice::of(0..text.normal().len(), replace)),
-            false => Err(edit.no_place()),
+        return if text.normal().trim().is_empty() && edit.of == 1 {
+            Ok(Splice::of(0..text.normal().len(), replace))
+        } else {
+            Err(edit.no_place())
         };
     }
     let file = text.lines();
@@ -193,7 +196,10 @@ fn hunk_splice(
                 quoted.push(line.as_str());
             }
             HunkLine::Removed(line) => quoted.push(line.as_str()),
-            HunkLine::Added(line) => new_lines.push(NewLine::Given(line.clone())),
+            HunkLine::Added(line) => {
+                refuse_elision(edit.path, text.normal(), line)?;
+                new_lines.push(NewLine::Given(line.clone()));
+            }
         }
     }
     if quoted.is_empty() {
@@ -268,9 +274,10 @@ fn insertion_line(
     hunk: &Hunk,
 ) -> Result<Option<usize>, EditError> {
     if hunk.anchors.is_empty() {
-        return match hunk.at_end || file.is_empty() {
-            true => Ok(file.len().checked_sub(1)),
-            false => Err(edit.no_place()),
+        return if hunk.at_end || file.is_empty() {
+            Ok(file.len().checked_sub(1))
+        } else {
+            Err(edit.no_place())
         };
     }
     match anchor_spots(file, &hunk.anchors)[..] {
@@ -309,7 +316,7 @@ fn new_lines(quoted: &[&str], given: &[&str], tier: Tier) -> Vec<NewLine> {
     for operation in similar::capture_diff_slices(Algorithm::Myers, quoted, given) {
         match operation {
             DiffOp::Equal { old_index, len, .. } => {
-                lines.extend((old_index..old_index + len).map(NewLine::Kept))
+                lines.extend((old_index..old_index + len).map(NewLine::Kept));
             }
             DiffOp::Delete { .. } => {}
             DiffOp::Insert {

@@ -1,5 +1,7 @@
 //! Why an edit cannot be done, said so that a model can do better.
 
+use std::fmt::Write as _;
+
 use crate::workspace::{FilesError, InvalidPath, RepoPath};
 
 use super::{MAX_FILE, MAX_HUNKS};
@@ -139,9 +141,9 @@ pub enum EditError {
         /// How many.
         count: usize,
     },
-    /// A whole file has a line that stands for something left out.
+    /// A new text has a line that stands for something left out.
     #[error(
-        "line {line} of the new `{path}` stands for something left out: `{text}`; give the whole file, every line of it"
+        "line {line} of the new text for `{path}` stands for something left out: `{text}`; write out every line of it"
     )]
     Elided {
         /// The file.
@@ -241,7 +243,10 @@ fn not_found(path: &RepoPath, number: usize, of: usize, search: &str, nearest: O
         None => text.push_str("; read the file and quote it exactly"),
         Some(nearest) => {
             let (first, last) = (nearest.line, nearest.line + nearest.lines.len() - 1);
-            text += &format!("; the nearest are lines {first}-{last}, to be quoted exactly:");
+            let _ = write!(
+                text,
+                "; the nearest are lines {first}-{last}, to be quoted exactly:"
+            );
             for line in &nearest.lines {
                 text.push('\n');
                 text.push_str(&shown_line(line));
@@ -256,7 +261,7 @@ fn ambiguous(path: &RepoPath, number: usize, of: usize, candidates: &[Candidate]
         "edit {number} of {of} fits `{path}` in several places; quote more lines around the one that is meant:"
     );
     for candidate in candidates {
-        text += &format!("\nline {}: {}", candidate.line, shown_line(&candidate.text));
+        let _ = write!(text, "\nline {}: {}", candidate.line, shown_line(&candidate.text));
     }
     if more {
         text.push_str("\nand more");

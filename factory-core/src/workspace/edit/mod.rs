@@ -333,4 +333,6 @@ fn refuse_size(path: &RepoPath, bytes: usize) -> Result<(), EditError> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -42,7 +42,10 @@ pub fn parse_patch(text: &str) -> Result<Vec<FileEdit>, EditError> {
             continue;
         }
         if edits.len() == MAX_FILES {
-            return Err(wrong(number, format!("more than {MAX_FILES} files in one patch")));
+            return Err(wrong(
+                number,
+                &format!("more than {MAX_FILES} files in one patch"),
+            ));
         }
         edits.push(if let Some(name) = line.strip_prefix(ADD) {
             added(path(name)?, number, &mut lines)?
@@ -53,7 +56,7 @@ pub fn parse_patch(text: &str) -> Result<Vec<FileEdit>, EditError> {
         } else {
             return Err(wrong(
                 number,
-                format!(
+                &format!(
                     "`{}` begins no section; expected `{ADD} PATH`, `{UPDATE} PATH` or `{DELETE} PATH`",
                     shown_line(line)
                 ),
@@ -86,10 +89,7 @@ fn enveloped(text: &str) -> Result<Vec<(usize, &str)>, EditError> {
     for (number, line) in lines.by_ref() {
         if line.trim_end() == END {
             return match lines.find(|(_, line)| line.trim() == BEGIN) {
-                Some((number, _)) => Err(wrong(
-                    number,
-                    "a second patch begins; put all files into one".to_owned(),
-                )),
+                Some((number, _)) => Err(wrong(number, "a second patch begins; put all files into one")),
                 None => Ok(between),
             };
         }
@@ -104,7 +104,7 @@ fn path(name: &str) -> Result<RepoPath, EditError> {
     Ok(RepoPath::parse(name.trim())?)
 }
 
-fn wrong(number: usize, what: String) -> EditError {
+fn wrong(number: usize, what: &str) -> EditError {
     EditError::format(format!("line {number} of the patch: {what}"))
 }
 
@@ -135,7 +135,7 @@ fn added(path: RepoPath, section: usize, lines: &mut Lines<'_>) -> Result<FileEd
             None => {
                 return Err(wrong(
                     number,
-                    format!("each line of the new `{path}` must begin with `+`"),
+                    &format!("each line of the new `{path}` must begin with `+`"),
                 ));
             }
         }
@@ -143,7 +143,7 @@ fn added(path: RepoPath, section: usize, lines: &mut Lines<'_>) -> Result<FileEd
     if !seen {
         return Err(wrong(
             section,
-            format!("the new `{path}` has no line; each begins with `+`"),
+            &format!("the new `{path}` has no line; each begins with `+`"),
         ));
     }
     Ok(FileEdit::Create { path, content })
@@ -162,7 +162,7 @@ fn updated(path: RepoPath, section: usize, lines: &mut Lines<'_>) -> Result<File
         if line.trim_end() == END_OF_FILE {
             match hunks.last_mut() {
                 Some(hunk) => hunk.at_end = true,
-                None => return Err(wrong(number, format!("`{END_OF_FILE}` without lines before it"))),
+                None => return Err(wrong(number, &format!("`{END_OF_FILE}` without lines before it"))),
             }
             continue;
         }
@@ -173,7 +173,10 @@ fn updated(path: RepoPath, section: usize, lines: &mut Lines<'_>) -> Result<File
         };
         if begins {
             if hunks.len() == MAX_HUNKS {
-                return Err(wrong(number, format!("more than {MAX_HUNKS} hunks for `{path}`")));
+                return Err(wrong(
+                    number,
+                    &format!("more than {MAX_HUNKS} hunks for `{path}`"),
+                ));
             }
             hunks.push(Hunk::default());
         }
@@ -194,14 +197,14 @@ fn updated(path: RepoPath, section: usize, lines: &mut Lines<'_>) -> Result<File
         {
             return Err(wrong(
                 section,
-                format!("hunk {number} of `{path}` changes nothing: it has no `-` or `+` line"),
+                &format!("hunk {number} of `{path}` changes nothing: it has no `-` or `+` line"),
             ));
         }
     }
     match (hunks.is_empty(), move_to) {
         (false, move_to) => Ok(FileEdit::Patch { path, move_to, hunks }),
         (true, Some(to)) => Ok(FileEdit::Move { from: path, to }),
-        (true, None) => Err(wrong(section, format!("the update of `{path}` has no lines"))),
+        (true, None) => Err(wrong(section, &format!("the update of `{path}` has no lines"))),
     }
 }
 
@@ -226,7 +229,7 @@ fn hunk_line(number: usize, line: &str) -> Result<HunkLine, EditError> {
         Some('+') => Ok(HunkLine::Added(characters.as_str().to_owned())),
         Some(_) => Err(wrong(
             number,
-            format!(
+            &format!(
                 "`{}` must begin with ` ` (stays), `-` (goes) or `+` (comes)",
                 shown_line(line)
             ),

@@ -190,7 +190,7 @@ fn plain_name(line: &str) -> Option<String> {
         && !name.contains(['`', '<', '>', '|'])
         && (name.contains(['/', '.']) || is_bare_file_name(name))
         && !name.ends_with(['.', '!', '?', ','])
-        && !(name.contains(' ') && !name.contains('/'));
+        && (name.contains('/') || !name.contains(' '));
     looks_like_one.then(|| shown_line(name))
 }
 

@@ -24,6 +24,8 @@ use crate::workspace::repo_path::{TEMPORARY_PREFIX, reads_as_git};
 
 /// The most bytes of a `.gitignore` that are heeded.
 const MAX_IGNORE_FILE: u64 = 256 << 10;
+/// How many folders are entered on one walk.
+const MAX_FOLDERS: usize = 200_000;
 
 /// A name in the checkout that is no folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,12 @@ struct Met<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+enum Walked {
+    Whole,
+    InPart,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ignored {
     LeaveOut,
     Include,
@@ -90,17 +98,18 @@ impl Files {
     /// name. Folders themselves and anything called `.git` are not listed.
     pub fn list(&self, folder: Option<&RepoPath>, limit: usize) -> Result<Listing, FilesError> {
         let mut entries = Vec::new();
-        let mut truncated = false;
-        self.walk(folder, Ignored::LeaveOut, &mut |met| {
+        let walked = self.walk(folder, Ignored::LeaveOut, &mut |met| {
             if entries.len() == limit {
-                truncated = true;
                 return ControlFlow::Break(());
             }
             entries.push(entry(met));
             ControlFlow::Continue(())
         })?;
         entries.sort_by(|one, other| one.shown.cmp(&other.shown));
-        Ok(Listing { entries, truncated })
+        Ok(Listing {
+            entries,
+            truncated: walked == Walked::InPart,
+        })
     }
 
     /// Deletes the temporary files that interrupted writes left anywhere in the checkout, and returns how many. To be
@@ -141,10 +150,12 @@ impl Files {
         from: Option<&RepoPath>,
         ignored: Ignored,
         visit: &mut dyn FnMut(&Met<'_>) -> ControlFlow<()>,
-    ) -> Result<(), FilesError> {
+    ) -> Result<Walked, FilesError> {
         // The first folder must be there; what vanishes later is nobody's error.
         resolve::open_folder(&self.root, from, Links::Refuse)?;
         let mut waiting = VecDeque::from([self.first_folder(from, ignored)]);
+        let mut seen_folders = 1;
+        let mut walked = Walked::Whole;
         while let Some(folder) = waiting.pop_front() {
             let Some((handle, names)) = self.enter(&folder.path)? else {
                 continue;
@@ -162,7 +173,12 @@ impl Files {
                 if ignored == Ignored::LeaveOut && self.is_ignored(rules.as_deref(), &path, is_folder) {
                     continue;
                 }
+                if is_folder && seen_folders == MAX_FOLDERS {
+                    walked = Walked::InPart;
+                    continue;
+                }
                 if is_folder {
+                    seen_folders += 1;
                     waiting.push_back(Folder {
                         path: [&path[..], b"/"].concat(),
                         rules: rules.clone(),
@@ -176,11 +192,11 @@ impl Files {
                     kind,
                 };
                 if visit(&met).is_break() {
-                    return Ok(());
+                    return Ok(Walked::InPart);
                 }
             }
         }
-        Ok(())
+        Ok(walked)
     }
 
     fn first_folder(&self, from: Option<&RepoPath>, ignored: Ignored) -> Folder {

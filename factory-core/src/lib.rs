@@ -4,6 +4,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("AI Dev Factory supports Linux; on Windows use WSL2, elsewhere a Linux virtual machine");
 
+pub mod environment;
 pub mod llm;
 pub mod model;
 pub mod sandbox;

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::EnvironmentError;
+use crate::model::BlobId;
 use crate::sandbox::{Network, Toolchain};
 
 /// The marker of a finished layer.
@@ -40,11 +40,11 @@ impl LayerKey {
         network: Network,
         toolchains: &[Toolchain],
     ) -> Self {
-        let mut hash = Sha256::new();
+        let mut input = Vec::new();
         // Every part has its length before it, so that no two inputs run together to the same bytes.
         let mut add = |part: &[u8]| {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
+            input.extend((part.len() as u64).to_le_bytes());
+            input.extend_from_slice(part);
         };
         add(b"layer 1");
         add(format!("{network:?}").as_bytes());
@@ -62,7 +62,7 @@ impl LayerKey {
             add(&(parts.len() as u64).to_le_bytes());
             parts.into_iter().for_each(&mut add);
         }
-        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(BlobId::of(&input).to_string())
     }
 
     /// Returns the key as text: a folder's name.

@@ -126,25 +126,30 @@ fn python(read: &dyn Fn(&str) -> Option<String>, suggestion: &mut Suggestion) {
         }
         let mut install = ".venv/bin/pip install".to_owned();
         for name in &requirements {
-            install.push_str(&format!(" -r {name}"));
+            install.extend([" -r ", name]);
         }
         if is_package {
             let extra = project.as_deref().and_then(test_extra);
             install.push_str(&extra.map_or(" -e .".to_owned(), |extra| format!(" -e '.[{extra}]'")));
         }
-        let named = requirements
+        let mut named = requirements
             .iter()
             .filter_map(|name| read(name))
             .chain(project.clone());
-        if !named.into_iter().any(|text| {
-            Regex::new(r#"(?m)["'\s^]pytest[>=<~!\["'\s]|^pytest"#).is_ok_and(|pytest| pytest.is_match(&text))
-        }) {
+        if !named.any(|text| names_pytest(&text)) {
             install.push_str(" pytest");
         }
         suggestion.setup.push("python3 -m venv .venv".to_owned());
         suggestion.setup.push(install);
     }
     suggestion.checks.push(".venv/bin/python -m pytest -q".to_owned());
+}
+
+/// Whether pytest itself is among the packages that the text lists, and not one of its plugins alone.
+fn names_pytest(text: &str) -> bool {
+    let requirement = Regex::new(r#"(?m)(^|["'\s])pytest(["'\s\[<>=!~;]|$)"#)
+        .expect("the pattern is a literal that a test compiles");
+    requirement.is_match(text)
 }
 
 /// Returns the extra of `[project.optional-dependencies]` that tests need.
@@ -209,6 +214,19 @@ mod tests {
             notes: owned(notes),
         };
         assert_eq!(suggest(&read), expect, "{files:?}");
+    }
+
+    #[test]
+    fn pytest_is_told_from_its_plugins() {
+        for (text, expect) in [
+            ("pytest", true),
+            ("flask\npytest>=8\n", true),
+            ("test = [\"pytest\"]", true),
+            ("pytest-cov\n", false),
+            ("mypytest\n", false),
+        ] {
+            assert_eq!(super::names_pytest(text), expect, "{text}");
+        }
     }
 
     const NO_TESTS: &str = "no tests were found; name a command that proves a result";

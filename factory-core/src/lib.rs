@@ -4,16 +4,9 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("AI Dev Factory supports Linux; on Windows use WSL2, elsewhere a Linux virtual machine");
 
-mod error;
-pub mod event_bus;
-mod gate;
-pub mod journal;
+pub mod environment;
 pub mod llm;
 pub mod model;
 pub mod sandbox;
 pub mod store;
-pub mod tools;
 pub mod vcs;
-pub mod workspace;
-
-pub use error::{Error, chain};

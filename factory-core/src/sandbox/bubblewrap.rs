@@ -85,7 +85,7 @@ impl Plan<'_> {
             "--hostname",
             "factory",
         ]);
-        self.system(&mut call)?;
+        system(&mut call)?;
         self.settings(&mut call)?;
         for folder in self.toolchains.iter().flat_map(|toolchain| &toolchain.folders) {
             if folder.exists() {
@@ -118,35 +118,6 @@ impl Plan<'_> {
         call.add(["--", "/bin/sh", "-c", WRAPPER, "sh", self.script]);
         call.add([blocks.to_string(), processes.to_string()]);
         Ok(call)
-    }
-
-    /// Programs, devices, and the kernel's view of processes.
-    fn system(&self, call: &mut Arguments) -> io::Result<()> {
-        for path in visible() {
-            match path {
-                SystemPath::Link { target, at } => call.bind("--symlink", &target, &at),
-                SystemPath::Bind { from, at } => call.bind("--ro-bind", &from, &at),
-            }
-        }
-        call.add(["--proc", "/proc"]);
-        for path in kernel_settings() {
-            call.add(["--ro-bind", path, path]);
-        }
-        call.add(["--dev", "/dev", "--perms", "1777", "--size", SHARED_MEMORY_BYTES]);
-        call.add(["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]);
-        call.file(
-            format!("factory:x:{USER}:{USER}::{HOME}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
-                .as_bytes(),
-            OsStr::new("/etc/passwd"),
-        )?;
-        call.file(
-            format!("factory:x:{USER}:\nnogroup:x:65534:\n").as_bytes(),
-            OsStr::new("/etc/group"),
-        )?;
-        call.file(
-            b"passwd: files\ngroup: files\nhosts: files dns\n",
-            OsStr::new("/etc/nsswitch.conf"),
-        )
     }
 
     /// Names and certificates: the host's where the command has the host's network.
@@ -204,6 +175,34 @@ impl Plan<'_> {
         let registries = self.registries.variables.iter().chain(host).cloned();
         registries.chain(own).chain(toolchains).collect()
     }
+}
+
+/// Programs, devices, and the kernel's view of processes.
+fn system(call: &mut Arguments) -> io::Result<()> {
+    for path in visible() {
+        match path {
+            SystemPath::Link { target, at } => call.bind("--symlink", &target, &at),
+            SystemPath::Bind { from, at } => call.bind("--ro-bind", &from, &at),
+        }
+    }
+    call.add(["--proc", "/proc"]);
+    for path in kernel_settings() {
+        call.add(["--ro-bind", path, path]);
+    }
+    call.add(["--dev", "/dev", "--perms", "1777", "--size", SHARED_MEMORY_BYTES]);
+    call.add(["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]);
+    call.file(
+        format!("factory:x:{USER}:{USER}::{HOME}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n").as_bytes(),
+        OsStr::new("/etc/passwd"),
+    )?;
+    call.file(
+        format!("factory:x:{USER}:\nnogroup:x:65534:\n").as_bytes(),
+        OsStr::new("/etc/group"),
+    )?;
+    call.file(
+        b"passwd: files\ngroup: files\nhosts: files dns\n",
+        OsStr::new("/etc/nsswitch.conf"),
+    )
 }
 
 impl Arguments {

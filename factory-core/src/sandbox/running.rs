@@ -187,7 +187,7 @@ impl RunningCommand {
                 biased;
                 () = stop.cancelled() => break Exit::Stopped,
                 () = tokio::time::sleep_until(deadline) => break Exit::TimedOut,
-                status = self.child.wait() => break self.exit_of(status),
+                status = self.child.wait() => break exit_of(status),
                 count = self.output.read(&mut buffer), if open => match count {
                     Ok(count @ 1..) => ends.push(&buffer[..count]),
                     Ok(0) | Err(_) => open = false,
@@ -213,19 +213,6 @@ impl RunningCommand {
         }
     }
 
-    fn exit_of(&self, status: io::Result<ExitStatus>) -> Exit {
-        match status {
-            Ok(status) => match (status.code(), status.signal()) {
-                (Some(code), _) => exit_of_code(code),
-                (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
-            },
-            Err(error) => {
-                tracing::error!(%error, "cannot wait for a command");
-                Exit::Signal(libc::SIGKILL)
-            }
-        }
-    }
-
     fn kill(&mut self) {
         // Either may be gone already.
         let _gone = rustix::process::pidfd_send_signal(self.first.get_ref(), Signal::KILL);
@@ -236,6 +223,19 @@ impl RunningCommand {
 impl Drop for RunningCommand {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+fn exit_of(status: io::Result<ExitStatus>) -> Exit {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => exit_of_code(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
+        },
+        Err(error) => {
+            tracing::error!(%error, "cannot wait for a command");
+            Exit::Signal(libc::SIGKILL)
+        }
     }
 }
 

@@ -83,6 +83,9 @@ const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0002_0000, 0x0004_0000, 0xffff_fff
 /// The first call number of the x32 interface, which passes any filter by 64-bit numbers.
 const X32: u32 = 0x4000_0000;
 
+/// The answer of a filter that, with an error's number added, refuses a call.
+const REFUSED: u32 = 0x0005_0000;
+
 /// Returns the filters as bubblewrap reads them, to be loaded together.
 pub(super) fn filters() -> Result<Vec<Vec<u8>>, String> {
     let architecture: TargetArch = std::env::consts::ARCH
@@ -152,10 +155,10 @@ fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, String> {
 
 fn no_x32() -> Vec<u8> {
     [
-        instruction(0x20, 0, 0, 0),                             // load the call's number
-        instruction(0x35, 0, 1, X32),                           // at least X32?
-        instruction(0x06, 0, 0, 0x0005_0000 | 38 /* ENOSYS */), // then: unknown
-        instruction(0x06, 0, 0, 0x7fff_0000),                   // else: allowed
+        instruction(0x20, 0, 0, 0),   // load the call's number
+        instruction(0x35, 0, 1, X32), // at least X32?
+        instruction(0x06, 0, 0, REFUSED + libc::ENOSYS.unsigned_abs()), // then: unknown
+        instruction(0x06, 0, 0, 0x7fff_0000), // else: allowed
     ]
     .concat()
 }

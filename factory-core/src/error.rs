@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::environment::EnvironmentError;
 use crate::journal::JournalError;
 use crate::llm::LlmError;
 use crate::model::{InvalidTransition, RunId};
@@ -39,10 +40,10 @@ pub enum Error {
         detail: String,
     },
     /// Another process owns the data folder.
-    #[error("the data folder `{folder}` is in use by process {pid}")]
+    #[error("the data folder `{folder}` is in use by {}", owner(*.pid))]
     Owned {
-        /// The owner.
-        pid: u32,
+        /// The owner; none where it has only just taken the folder.
+        pid: Option<u32>,
         /// The folder.
         folder: PathBuf,
     },
@@ -72,9 +73,16 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// What was being done was stopped before it was done.
+    #[error("it was stopped")]
+    Stopped,
     /// A defect of the factory; the run rests and nothing is lost.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+fn owner(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
 impl From<JournalError> for Error {
@@ -82,6 +90,17 @@ impl From<JournalError> for Error {
         match error {
             JournalError::Refused { run, source } => Self::NotAllowed { run, source },
             JournalError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<EnvironmentError> for Error {
+    fn from(error: EnvironmentError) -> Self {
+        match error {
+            EnvironmentError::Vcs(error) => Self::Vcs(error),
+            EnvironmentError::Sandbox(error) => Self::Sandbox(error),
+            EnvironmentError::Io { action, path, source } => Self::Io { action, path, source },
+            EnvironmentError::Stopped => Self::Stopped,
         }
     }
 }

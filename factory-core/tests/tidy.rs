@@ -9,7 +9,19 @@ const CEILING: usize = 800;
 /// The floors of the library, lowest first. A module may use those of its own floor and of the floors below.
 const FLOORS: &[&[&str]] = &[
     &["model"],
-    &["data_folder", "environment", "event_bus", "gate", "llm", "sandbox", "settings", "store", "tools", "vcs", "workspace"],
+    &[
+        "data_folder",
+        "environment",
+        "event_bus",
+        "gate",
+        "llm",
+        "sandbox",
+        "settings",
+        "store",
+        "tools",
+        "vcs",
+        "workspace",
+    ],
     &["agent", "error", "journal"],
     &["factory"],
     &["testing", "lib"],
@@ -19,14 +31,19 @@ const FLOORS: &[&[&str]] = &[
 const STRANGERS: &[&str] = &["poem", "pyo3", "clap", "figment", "indicatif", "anyhow"];
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the workspace")
+        .to_owned()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
         for entry in entries {
             let path = entry.unwrap().path();
             if path.is_dir() {
@@ -42,9 +59,22 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 fn all_files() -> Vec<PathBuf> {
     let root = workspace();
-    let folders = ["factory-core/src", "factory-core/tests", "factory-http/src", "factory-http/tests", "examples"];
-    let files: Vec<_> = folders.iter().flat_map(|folder| rust_files(&root.join(folder))).collect();
-    assert!(files.len() > 50, "the sources were not found below {}", root.display());
+    let folders = [
+        "factory-core/src",
+        "factory-core/tests",
+        "factory-http/src",
+        "factory-http/tests",
+        "examples",
+    ];
+    let files: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| rust_files(&root.join(folder)))
+        .collect();
+    assert!(
+        files.len() > 50,
+        "the sources were not found below {}",
+        root.display()
+    );
     files
 }
 
@@ -54,10 +84,16 @@ fn every_file_says_in_its_first_line_what_it_is() {
         .into_iter()
         .filter(|path| {
             let text = std::fs::read_to_string(path).unwrap();
-            !text.lines().next().is_some_and(|line| line.starts_with("//! ") && line.len() > 12)
+            !text
+                .lines()
+                .next()
+                .is_some_and(|line| line.starts_with("//! ") && line.len() > 12)
         })
         .collect();
-    assert!(silent.is_empty(), "these files do not begin with `//! ` and a sentence: {silent:#?}");
+    assert!(
+        silent.is_empty(),
+        "these files do not begin with `//! ` and a sentence: {silent:#?}"
+    );
 }
 
 #[test]
@@ -69,7 +105,10 @@ fn no_file_passes_the_ceiling() {
             (lines > CEILING).then_some((path, lines))
         })
         .collect();
-    assert!(long.is_empty(), "these files have more than {CEILING} lines: {long:#?}");
+    assert!(
+        long.is_empty(),
+        "these files have more than {CEILING} lines: {long:#?}"
+    );
 }
 
 #[test]
@@ -83,7 +122,13 @@ fn imports_point_one_way() {
     let mut wrong = Vec::new();
     for path in rust_files(&source) {
         let inside = path.strip_prefix(&source).unwrap();
-        let module = inside.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+        let module = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy()
+            .replace(".rs", "");
         let Some(&floor) = floors.get(module.as_str()) else {
             panic!("module `{module}` stands on no floor; add it to FLOORS");
         };
@@ -103,7 +148,12 @@ fn imports_point_one_way() {
 fn uses(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        if line.contains("#[cfg(test)]") && text.lines().nth(number + 1).is_some_and(|next| next.ends_with('{')) {
+        if line.contains("#[cfg(test)]")
+            && text
+                .lines()
+                .nth(number + 1)
+                .is_some_and(|next| next.ends_with('{'))
+        {
             break;
         }
         let trimmed = line.trim_start();
@@ -115,8 +165,10 @@ fn uses(text: &str) -> Vec<(usize, String)> {
             if before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == '$') {
                 continue;
             }
-            let name: String =
-                line[at + 7..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let name: String = line[at + 7..]
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect();
             if !name.is_empty() && line[at + 7 + name.len()..].starts_with("::") {
                 found.push((number + 1, name));
             }
@@ -129,7 +181,10 @@ fn uses(text: &str) -> Vec<(usize, String)> {
 fn the_library_knows_no_front_end() {
     let manifest = std::fs::read_to_string(workspace().join("factory-core/Cargo.toml")).unwrap();
     for stranger in STRANGERS {
-        assert!(!manifest.contains(&format!("\n{stranger}")), "factory-core depends on {stranger}");
+        assert!(
+            !manifest.contains(&format!("\n{stranger}")),
+            "factory-core depends on {stranger}"
+        );
     }
 }
 

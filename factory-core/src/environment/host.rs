@@ -106,6 +106,11 @@ pub struct HostEnvironment {
 }
 
 impl HostEnvironment {
+    /// Returns where programs are looked for; empty where the host does not say.
+    pub fn path(&self) -> &str {
+        self.variables.get("PATH").map_or("", String::as_str)
+    }
+
     /// Reads the registry settings. Returns them with notes for the operator on what was left out. Reads files; call
     /// it where that may block.
     pub fn registry_settings(&self) -> (RegistrySettings, Vec<String>) {

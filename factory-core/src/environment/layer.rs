@@ -86,6 +86,14 @@ struct Marker {
 }
 
 impl Layer {
+    /// Returns the layer's key: the name of its folder.
+    pub fn key(&self) -> String {
+        self.dir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
     /// Returns the paths that setup left untracked in the checkout and that are no part of a run's result.
     pub fn excludes(&self) -> &[String] {
         &self.excludes
@@ -185,7 +193,7 @@ impl LayerStore {
                 continue;
             };
             if rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                remove(&entry.path()).map_err(failed)?;
+                remove_tree(&entry.path()).map_err(failed)?;
             }
         }
         Ok(())
@@ -261,7 +269,7 @@ impl LayerBuild {
 impl Drop for LayerBuild {
     fn drop(&mut self) {
         if self.dir.exists()
-            && let Err(error) = remove(&self.dir)
+            && let Err(error) = remove_tree(&self.dir)
         {
             tracing::warn!(%error, dir = %self.dir.display(), "cannot remove a half-made layer");
         }
@@ -269,7 +277,7 @@ impl Drop for LayerBuild {
 }
 
 /// Removes a folder, also where a setup left parts of it unwritable, as Go does with its modules.
-fn remove(dir: &Path) -> io::Result<()> {
+pub fn remove_tree(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(dir)?;

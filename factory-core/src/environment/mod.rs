@@ -12,7 +12,7 @@ mod toolchains;
 use std::path::{Path, PathBuf};
 
 pub use host::HostEnvironment;
-pub use layer::{Layer, LayerBuild, LayerKey, LayerStore, exclude_patterns};
+pub use layer::{Layer, LayerBuild, LayerKey, LayerStore, exclude_patterns, remove_tree};
 pub use prepare::{PrepareRequest, Prepared, prepare};
 pub use suggest::{LOCK_FILES, Suggestion, suggest};
 pub use toolchains::find as find_toolchains;

@@ -15,6 +15,7 @@ mod seccomp;
 mod spawner;
 mod system_paths;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -149,6 +150,17 @@ pub enum Exit {
     TimedOut,
     /// Killed because the run was stopped.
     Stopped,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut => f.write_str("timed out and was killed"),
+            Self::Stopped => f.write_str("killed because the run was stopped"),
+        }
+    }
 }
 
 /// What a command did.

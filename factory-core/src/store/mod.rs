@@ -11,7 +11,7 @@ mod rules;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub use open::open_store;
+pub use open::{Access, open_store};
 pub use sqlite::{SqliteStore, StoreHealth};
 
 use std::fmt::Debug;

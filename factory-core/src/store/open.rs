@@ -5,15 +5,28 @@ use std::sync::Arc;
 
 use super::{MemoryStore, SqliteStore, Store, StoreError};
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To be its owner: it is made or brought up to date, and written.
+    Own,
+    /// To read beside its owner. Nothing is made, migrated or written.
+    Read,
+}
+
 /// Opens the store that `url` names.
 ///
 /// `sqlite:PATH` is a SQLite database at that path, made where there is none. `memory:` is empty and is gone with the
 /// process.
-pub async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open_store(url: &str, access: Access) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':') {
-        Some(("sqlite", path)) => Ok(Arc::new(
-            SqliteStore::open(Path::new(sqlite_path(url, path)?)).await?,
-        )),
+        Some(("sqlite", path)) => {
+            let path = Path::new(sqlite_path(url, path)?);
+            Ok(Arc::new(match access {
+                Access::Own => SqliteStore::open(path).await?,
+                Access::Read => SqliteStore::open_for_reading(path).await?,
+            }))
+        }
         Some(("memory", "")) => Ok(Arc::new(MemoryStore::new())),
         // A URL of another kind may carry a password, so that only its scheme is repeated.
         Some((scheme, _))
@@ -57,7 +70,7 @@ mod tests {
             format!("sqlite://{}", folder.path().join("two.db").display()),
             "memory:".to_owned(),
         ] {
-            open_store(&url).await.unwrap().close().await;
+            open_store(&url, Access::Own).await.unwrap().close().await;
         }
         assert!(folder.path().join("one.db").is_file() && folder.path().join("two.db").is_file());
     }
@@ -89,7 +102,10 @@ mod tests {
             ),
         ];
         for (url, expected) in cases {
-            assert_eq!(open_store(url).await.unwrap_err().to_string(), expected);
+            assert_eq!(
+                open_store(url, Access::Own).await.unwrap_err().to_string(),
+                expected
+            );
         }
     }
 }

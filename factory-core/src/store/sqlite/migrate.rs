@@ -62,6 +62,18 @@ pub(super) fn migrate(database: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Refuses a database that is not of the newest schema, and changes nothing.
+pub(super) fn require_newest(database: &Path) -> Result<(), StoreError> {
+    let connection = connection::open(database, Purpose::Read)?;
+    if look(&connection, database)? == Found::Ours(NEWEST) {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the database `{}` is of an older factory; any command that changes something, `factory run` say, brings it up to date and keeps a copy",
+        database.display()
+    )))
+}
+
 fn look(connection: &Connection, database: &Path) -> Result<Found, StoreError> {
     read_schema(connection, database).map_err(|failure| opening_error(failure, database))
 }

@@ -46,7 +46,8 @@ const SMALLEST_PAGE: u64 = 512;
 #[derive(Debug)]
 pub struct SqliteStore {
     database: PathBuf,
-    writer: Writer,
+    /// None where the database was opened for reading alone.
+    writer: Option<Writer>,
     readers: Readers,
     blob_files: BlobFiles,
     health: Arc<HealthRecord>,
@@ -90,11 +91,58 @@ impl SqliteStore {
             health.start_check(database.clone())?;
         }
         Ok(Self {
-            writer: Writer::start(database.clone(), connection, Arc::clone(&health))?,
+            writer: Some(Writer::start(database.clone(), connection, Arc::clone(&health))?),
             readers: Readers::new(database.clone(), Arc::clone(&health)),
             blob_files: BlobFiles::beside(&database),
             health,
             database,
+        })
+    }
+
+    /// Opens the database at `path` beside its owner, for reading alone: every write is refused. Nothing is made or
+    /// migrated: [`StoreError::NotFound`] where there is none, [`StoreError::Unusable`] where its owner has to bring it
+    /// up to date first.
+    pub async fn open_for_reading(path: &Path) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        match tokio::task::spawn_blocking(move || Self::open_for_reading_blocking(&path)).await {
+            Ok(opened) => opened,
+            Err(error) => Err(StoreError::Backend {
+                backend: "SQLite",
+                action: "open the database",
+                source: Box::new(error),
+            }),
+        }
+    }
+
+    fn open_for_reading_blocking(path: &Path) -> Result<Self, StoreError> {
+        if let Some(why) = connection::unfit_library(rusqlite::version_number()) {
+            return Err(StoreError::Unusable(why));
+        }
+        let database = std::path::absolute(path).map_err(|error| unusable(path, &error.to_string()))?;
+        if !database.exists() {
+            return Err(StoreError::NotFound {
+                kind: "database",
+                id: database.display().to_string(),
+            });
+        }
+        make_or_look_at_file(&database)?;
+        migrate::require_newest(&database)?;
+        let health = Arc::new(HealthRecord::new(StoreHealth::Sound));
+        Ok(Self {
+            writer: None,
+            readers: Readers::new(database.clone(), Arc::clone(&health)),
+            blob_files: BlobFiles::beside(&database),
+            health,
+            database,
+        })
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.writer.as_ref().ok_or_else(|| {
+            let database = self.database.display();
+            StoreError::Unusable(format!(
+                "the database `{database}` is open for reading alone; the process that owns its data folder writes"
+            ))
         })
     }
 
@@ -225,7 +273,9 @@ fn weight(commit: &Commit) -> usize {
 impl Store for SqliteStore {
     async fn create_project(&self, new: NewProject) -> Result<Project, StoreError> {
         let work = move |database: &_| writes::create_project(database, &new);
-        self.writer.write("create a project", Size::default(), work).await
+        self.writer()?
+            .write("create a project", Size::default(), work)
+            .await
     }
 
     async fn project(&self, id: ProjectId) -> Result<Project, StoreError> {
@@ -251,17 +301,21 @@ impl Store for SqliteStore {
 
     async fn update_project(&self, project: Project) -> Result<Project, StoreError> {
         let work = move |database: &_| writes::update_project(database, &project);
-        self.writer.write("update a project", Size::default(), work).await
+        self.writer()?
+            .write("update a project", Size::default(), work)
+            .await
     }
 
     async fn remove_project(&self, id: ProjectId) -> Result<(), StoreError> {
         let work = move |database: &_| writes::remove_project(database, id);
-        self.writer.write("remove a project", Size::default(), work).await
+        self.writer()?
+            .write("remove a project", Size::default(), work)
+            .await
     }
 
     async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
         let work = move |database: &_| writes::create_run(database, &new);
-        self.writer.write("create a run", Size::default(), work).await
+        self.writer()?.write("create a run", Size::default(), work).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -284,12 +338,14 @@ impl Store for SqliteStore {
     ) -> Result<Option<(Run, Event)>, StoreError> {
         let worker = worker.clone();
         let work = move |database: &_| writes::claim(database, &worker, which, at);
-        self.writer.write("claim a run", Size::default(), work).await
+        self.writer()?.write("claim a run", Size::default(), work).await
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {
         let work = move |database: &_| writes::release_claim(database, run, fence);
-        self.writer.write("release a claim", Size::default(), work).await
+        self.writer()?
+            .write("release a claim", Size::default(), work)
+            .await
     }
 
     async fn claimed_runs(&self, page: Page<RunId>) -> Result<Vec<Run>, StoreError> {
@@ -308,7 +364,7 @@ impl Store for SqliteStore {
         let commit = Arc::new(commit);
         self.keep_large_blobs(Arc::clone(&commit)).await?;
         let work = move |database: &_| writes::commit(database, &commit);
-        self.writer.write("commit events", size, work).await
+        self.writer()?.write("commit events", size, work).await
     }
 
     async fn events(&self, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, StoreError> {
@@ -320,7 +376,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
-        self.writer
+        self.writer()?
             .write("number an approval", Size::default(), writes::next_approval_id)
             .await
     }
@@ -355,6 +411,8 @@ impl Store for SqliteStore {
         self.health.stop_check();
         self.readers.close().await;
         // The connection that writes goes last: it folds the log into the database, which marks a clean stop.
-        self.writer.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
     }
 }

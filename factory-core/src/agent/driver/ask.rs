@@ -1,0 +1,458 @@
+//! Asking the model: budget, prompt, request, reply. The request is stored before it is sent, the reply before
+//! anything acts on it.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+
+use super::{Driver, Then};
+use crate::agent::conversation::{self, estimate, tokens};
+use crate::agent::plan_reply;
+use crate::agent::prompt::{self, Surroundings};
+use crate::agent::state::Pending;
+use crate::error::{Error, chain};
+use crate::event_bus::Notice;
+use crate::gate::Closing;
+use crate::journal::Entry;
+use crate::llm::{ChatRequest, Delta, LlmError, Message, Reply, Role, ToolCall};
+use crate::model::payload::{
+    BudgetWarned, ContextCompacted, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded,
+    MessageRef, PlanGenerated, ToolCallRef,
+};
+use crate::model::{BlobId, BudgetLimit, NewEvent, StatusReason, Usage};
+use crate::store::{Blob, StoreError};
+use crate::tools;
+
+/// The most tokens that a reply may have; less where the window is small.
+const REPLY_TOKENS: u64 = 8192;
+
+/// What is left free of the window for what an estimate misses, as a fraction of it.
+const MARGIN: u64 = 20;
+
+/// The share of the room to which an overfull prompt is cut in one step, in percent.
+const COMPACT_TO: u64 = 60;
+
+/// How often pieces of a reply are shown to live watchers at most.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+
+/// The first wait after a failed call; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait after a failed call.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How a call ended.
+enum Outcome {
+    Replied(Reply),
+    Failed {
+        failure: LlmFailure,
+        detail: String,
+        received: usize,
+        wait: Option<Duration>,
+    },
+}
+
+impl Driver {
+    pub(super) async fn ask(&mut self) -> Result<Then, Error> {
+        if let Some(limit) = self.state.spec.budget.exhausted_by(&self.state.usage) {
+            let detail = format!(
+                "the budget of {limit} is spent; `factory raise {}` gives more and goes on",
+                self.run
+            );
+            return self.park(StatusReason::BudgetExhausted, detail).await;
+        }
+        if let Some(warning) = self.budget_warning() {
+            return self.note(Entry::one(NewEvent::system(warning))).await;
+        }
+        let new = self.new_messages().await?;
+        let request = self.request(&new);
+        if let Some(room) = self.room() {
+            let size = estimate(&request);
+            if size > room {
+                return self.compact(size, room, &request).await;
+            }
+        }
+        let call = self.state.calls + 1;
+        let entry = self.request_entry(call, &new, &request);
+        let Some(pass) = self.intend(entry).await? else {
+            return Ok(Then::GoOn);
+        };
+        let prompt_estimate = estimate(&request);
+        let begun = Instant::now();
+        // The call starts when it is first polled, which `exchange` does only while the gate is not closed.
+        drop(pass);
+        let outcome = self.exchange(request).await;
+        let work_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Outcome::Replied(reply) => {
+                self.replied(call, reply, prompt_estimate, work_ms).await?;
+            }
+            Outcome::Failed {
+                failure,
+                detail,
+                received,
+                wait,
+            } => {
+                let usage = estimated_usage(prompt_estimate, tokens(received), work_ms);
+                let failed = LlmFailed {
+                    call,
+                    failure,
+                    detail,
+                    usage,
+                };
+                self.record(Entry::one(NewEvent::system(failed))).await?;
+                if failure == LlmFailure::Transient {
+                    self.back_off(wait).await;
+                }
+            }
+        }
+        Ok(Then::GoOn)
+    }
+
+    /// Enters a call that was in flight when its process died.
+    pub(super) async fn forget_call(&mut self) -> Result<Then, Error> {
+        let Some(requested) = self.state.call_in_flight.clone() else {
+            return Ok(Then::GoOn);
+        };
+        let failed = LlmFailed {
+            call: requested.call,
+            failure: LlmFailure::Lost,
+            detail:
+                "the process died while the call was in flight; it is asked again and may be paid for twice"
+                    .to_owned(),
+            usage: estimated_usage(requested.prompt_estimate, 0, 0),
+        };
+        self.record(Entry::one(NewEvent::system(failed))).await?;
+        Ok(Then::GoOn)
+    }
+
+    fn budget_warning(&self) -> Option<BudgetWarned> {
+        let budget = &self.state.spec.budget;
+        let usage = &self.state.usage;
+        let limits = [
+            ("calls", budget.calls, usage.calls),
+            ("tokens", budget.tokens, usage.tokens()),
+            ("work time", budget.work_ms, usage.work_ms),
+            ("turns", budget.turns, usage.turns),
+        ];
+        let near = limits.into_iter().find(|(name, limit, used)| {
+            let spent = matches!(limit, BudgetLimit::AtMost(limit) if used.saturating_mul(5) >= limit.saturating_mul(4));
+            spent && !self.state.warned.contains(*name)
+        });
+        near.map(|(name, ..)| BudgetWarned {
+            limit: name.to_owned(),
+        })
+    }
+
+    /// Returns the messages that the model has not seen: tool results first, because they answer its last message.
+    async fn new_messages(&self) -> Result<Vec<Message>, Error> {
+        let mut messages = Vec::new();
+        let store = self.equipment.journal.store();
+        if self.state.pending.contains(&Pending::Opening) {
+            messages.push(Message::new(Role::System, prompt::SYSTEM));
+            let surroundings = self.surroundings().await?;
+            messages.push(Message::new(
+                Role::User,
+                prompt::opening(&self.state, &surroundings),
+            ));
+        }
+        let mut outputs = std::collections::HashMap::new();
+        for pending in &self.state.pending {
+            match pending {
+                Pending::ToolResult { id, result, .. } => {
+                    let text = String::from_utf8_lossy(&store.blob(result).await?).into_owned();
+                    let mut message = Message::new(Role::Tool, text);
+                    message.tool_call_id = Some(id.clone());
+                    messages.push(message);
+                }
+                Pending::ChecksRed(check) => {
+                    for result in check.results.iter().filter(|result| !result.ok) {
+                        let text = String::from_utf8_lossy(&store.blob(&result.output).await?).into_owned();
+                        outputs.insert(result.output.clone(), text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let notes = prompt::notes(&self.state, |output| {
+            outputs.get(output).cloned().unwrap_or_default()
+        });
+        messages.extend(notes.map(|notes| Message::new(Role::User, notes)));
+        Ok(messages)
+    }
+
+    async fn surroundings(&self) -> Result<Surroundings, Error> {
+        let mut surroundings = Surroundings {
+            checks: self.checks().to_vec(),
+            instructions: self.equipment.ground.project.settings.instructions.clone(),
+            ..Surroundings::default()
+        };
+        if let Some(tree) = self.state.base_tree() {
+            let ground = &self.equipment.ground;
+            let agents = ground
+                .vcs
+                .read_file(&ground.store(), tree, "AGENTS.md", prompt::AGENTS_FILE)
+                .await?;
+            surroundings.agents_file = agents.map(|text| String::from_utf8_lossy(&text).into_owned());
+        }
+        let checkout = self.equipment.place().checkout().dir;
+        let listed = tokio::task::spawn_blocking(move || super::prepare::top_level(&checkout)).await;
+        surroundings.top_level = listed.unwrap_or_default();
+        Ok(surroundings)
+    }
+
+    fn request(&self, new: &[Message]) -> ChatRequest {
+        ChatRequest {
+            messages: self.conversation.prompt(&self.state, new),
+            tools: tools::specs(),
+            max_tokens: self.reply_tokens(),
+        }
+    }
+
+    fn reply_tokens(&self) -> u64 {
+        let window = self.equipment.llm.capabilities().context_window;
+        window.map_or(REPLY_TOKENS, |window| REPLY_TOKENS.min(window / 4).max(256))
+    }
+
+    /// Returns how many tokens the prompt may have; none where nobody told the window.
+    fn room(&self) -> Option<u64> {
+        let window = self.equipment.llm.capabilities().context_window?;
+        Some(
+            window
+                .saturating_sub(self.reply_tokens())
+                .saturating_sub(window / MARGIN),
+        )
+    }
+
+    async fn compact(&mut self, before: u64, room: u64, request: &ChatRequest) -> Result<Then, Error> {
+        let dropped = self
+            .conversation
+            .droppable(&self.state, before.saturating_sub(room * COMPACT_TO / 100));
+        if dropped.is_empty() {
+            let detail = format!(
+                "the prompt has about {before} tokens and the model's window leaves room for {room}; the largest part is {}",
+                conversation::largest_part(request)
+            );
+            return self.park(StatusReason::ContextFull, detail).await;
+        }
+        let mut after = self.state.clone();
+        after.dropped.extend(dropped.iter().copied());
+        let new = self.new_messages().await?;
+        let messages = self.conversation.prompt(&after, &new);
+        let after = estimate(&ChatRequest {
+            messages,
+            ..request.clone()
+        });
+        self.note(Entry::one(NewEvent::system(ContextCompacted {
+            dropped,
+            before,
+            after,
+        })))
+        .await
+    }
+
+    fn request_entry(&self, call: u64, new: &[Message], request: &ChatRequest) -> Entry {
+        let blobs: Vec<Blob> = new
+            .iter()
+            .map(|message| Blob::new(message.text.as_bytes()))
+            .collect();
+        let appended = new.iter().zip(&blobs).map(|(message, blob)| MessageRef {
+            role: message.role,
+            blob: blob.id().clone(),
+            tool_call_id: message.tool_call_id.clone(),
+        });
+        let whole = serde_json::to_vec(request).expect("a request is structs, lists and texts");
+        let requested = LlmRequested {
+            call,
+            model: self.equipment.llm.name().to_owned(),
+            appended: appended.collect(),
+            max_tokens: request.max_tokens,
+            prompt_hash: BlobId::of(&whole),
+            prompt_estimate: estimate(request),
+        };
+        let step = self.state.active_step;
+        let mut events = vec![NewEvent::system(requested).in_step(step)];
+        let directives = self.state.directives();
+        if !directives.is_empty() {
+            events.push(NewEvent::system(DirectiveDelivered { directives, call }).in_step(step));
+        }
+        Entry::of(events).with_blobs(blobs)
+    }
+
+    /// Sends the request and reads the reply. A pause or stop cuts it; a shutdown lets it end.
+    async fn exchange(&self, request: ChatRequest) -> Outcome {
+        let mut received = 0;
+        let exchange = async {
+            let mut stream = self.equipment.llm.chat(request).await?;
+            let mut shown = Instant::now();
+            let mut unshown = String::new();
+            let mut deltas = Vec::new();
+            while let Some(delta) = stream.next().await {
+                let delta = delta?;
+                if let Delta::Text(text) | Delta::Thinking(text) = &delta {
+                    received += text.len();
+                    unshown.push_str(text);
+                    if shown.elapsed() >= SHOW_EVERY {
+                        self.show(std::mem::take(&mut unshown));
+                        shown = Instant::now();
+                    }
+                }
+                let last = matches!(delta, Delta::End(_));
+                deltas.push(Ok(delta));
+                if last {
+                    break;
+                }
+            }
+            self.show(unshown);
+            let whole = Box::pin(futures_util::stream::iter(deltas));
+            crate::llm::collect(whole, self.equipment.llm.name(), |_| {}).await
+        };
+        let outcome = tokio::select! {
+            biased;
+            _ = self.gate.closed(Closing::Pause) => None,
+            outcome = exchange => Some(outcome),
+        };
+        match outcome {
+            Some(Ok(reply)) => Outcome::Replied(reply),
+            Some(Err(error)) => Outcome::Failed {
+                failure: if error.is_transient() {
+                    LlmFailure::Transient
+                } else {
+                    LlmFailure::Permanent
+                },
+                wait: match &error {
+                    LlmError::Busy { retry_after, .. } => *retry_after,
+                    _ => None,
+                },
+                detail: chain(&error),
+                received,
+            },
+            None => Outcome::Failed {
+                failure: LlmFailure::Cut,
+                detail: "the operator paused or stopped the run".to_owned(),
+                received,
+                wait: None,
+            },
+        }
+    }
+
+    fn show(&self, text: String) {
+        if !text.is_empty() {
+            self.equipment.journal.bus().publish(Notice::Delta {
+                run_id: self.run,
+                text,
+            });
+        }
+    }
+
+    async fn replied(
+        &mut self,
+        call: u64,
+        mut reply: Reply,
+        prompt_estimate: u64,
+        work_ms: u64,
+    ) -> Result<(), Error> {
+        make_ids_unique(&mut reply.tool_calls, call);
+        let usage = usage_of(&reply, prompt_estimate, work_ms);
+        let blob = Blob::new(serde_json::to_vec(&reply).expect("a reply is structs, lists and texts"));
+        let responded = LlmResponded {
+            call,
+            reply: blob.id().clone(),
+            tool_calls: reply
+                .tool_calls
+                .iter()
+                .map(|tool| ToolCallRef {
+                    id: tool.id.clone(),
+                    name: tool.name.clone(),
+                })
+                .collect(),
+            has_text: !reply.text.trim().is_empty(),
+            end: reply.end,
+            usage,
+        };
+        let step = self.state.active_step;
+        let mut events = vec![NewEvent::by(Self::agent(), responded).in_step(step)];
+        if self.state.plan.is_none()
+            && reply.tool_calls.is_empty()
+            && let Some(titles) = plan_reply::plan_in_text(&reply.text)
+        {
+            let plan = self.state.new_plan(titles);
+            events.push(NewEvent::by(
+                Self::agent(),
+                PlanGenerated { plan, implied: false },
+            ));
+        }
+        self.record(Entry::of(events).with_blobs(vec![blob])).await
+    }
+
+    /// Waits before the next try; a closing gate ends the wait.
+    async fn back_off(&self, asked: Option<Duration>) {
+        let doublings = self.state.transient_failures.saturating_sub(1).min(10);
+        let wait = asked
+            .unwrap_or(FIRST_WAIT * 2_u32.pow(doublings))
+            .min(LONGEST_WAIT);
+        tokio::select! {
+            _ = self.gate.closed(Closing::Release) => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    /// Returns the reply whose tools are being carried out.
+    pub(super) async fn reply(&self, id: &BlobId) -> Result<Reply, Error> {
+        let content = self.equipment.journal.store().blob(id).await?;
+        serde_json::from_slice(&content).map_err(|error| {
+            Error::Store(StoreError::Backend {
+                backend: "blobs",
+                action: "read a stored reply",
+                source: Box::new(error),
+            })
+        })
+    }
+}
+
+fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
+    let calls: usize = reply
+        .tool_calls
+        .iter()
+        .map(|call| call.name.len() + call.arguments.len())
+        .sum();
+    let completion_estimate = tokens(reply.text.len() + reply.thinking.len() + calls);
+    let mut estimated_tokens = 0;
+    let mut counted = |count: Option<u64>, estimate: u64| {
+        count.unwrap_or_else(|| {
+            estimated_tokens += estimate;
+            estimate
+        })
+    };
+    let prompt_tokens = counted(reply.tokens.prompt, prompt_estimate);
+    let completion_tokens = counted(reply.tokens.completion, completion_estimate);
+    Usage {
+        calls: 1,
+        prompt_tokens,
+        completion_tokens,
+        estimated_tokens,
+        work_ms,
+        turns: 1,
+    }
+}
+
+fn estimated_usage(prompt_tokens: u64, completion_tokens: u64, work_ms: u64) -> Usage {
+    Usage {
+        calls: 1,
+        prompt_tokens,
+        completion_tokens,
+        estimated_tokens: prompt_tokens + completion_tokens,
+        work_ms,
+        turns: 0,
+    }
+}
+
+/// Gives an id to a call that has none or another's: results are told apart by it.
+fn make_ids_unique(calls: &mut [ToolCall], call: u64) {
+    let mut seen = std::collections::HashSet::new();
+    for (index, tool) in calls.iter_mut().enumerate() {
+        if tool.id.is_empty() || !seen.insert(tool.id.clone()) {
+            tool.id = format!("call-{call}-{index}");
+            seen.insert(tool.id.clone());
+        }
+    }
+}

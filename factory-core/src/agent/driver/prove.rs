@@ -1,0 +1,95 @@
+//! Proving a result: the checks run on the exact tree that is offered, in a second checkout that holds nothing else
+//! but the setup's results. What the agent left beside the tree (ignored files, its home) is not there.
+
+use std::time::Instant;
+
+use super::prepare::denied;
+use super::{Driver, Then};
+use crate::agent::sensitive::sensitive_paths;
+use crate::error::Error;
+use crate::journal::Entry;
+use crate::model::payload::{CheckFinished, CheckResult, CheckStarted};
+use crate::model::{NewEvent, TreeId};
+use crate::store::Blob;
+
+impl Driver {
+    pub(super) async fn prove(&mut self) -> Result<Then, Error> {
+        let store = self.equipment.ground.store();
+        let vcs = self.equipment.ground.vcs.clone();
+        let snapshot = vcs.snapshot(&store, &self.equipment.place().checkout()).await?;
+        let commands = self.checks().to_vec();
+        let started = CheckStarted {
+            round: self.state.rounds + 1,
+            tree: snapshot.tree.clone(),
+            commands: commands.clone(),
+        };
+        let mut events = denied(&snapshot.left_out);
+        events.push(NewEvent::system(started.clone()));
+        let Some(pass) = self.intend(Entry::of(events)).await? else {
+            return Ok(Then::GoOn);
+        };
+        drop(pass);
+        let begun = Instant::now();
+        let (results, outputs) = if commands.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            self.run_checks(&snapshot.tree, &commands).await?
+        };
+        let stopped = self.gate.stopped().is_cancelled();
+        if stopped {
+            // A round that was killed proves nothing; the run is over.
+            return Ok(Then::GoOn);
+        }
+        let sensitive = match self.state.base_tree() {
+            Some(base) => {
+                let diff = vcs.diff(&store, base, &snapshot.tree, &[]).await?;
+                sensitive_paths(&diff, &commands)
+            }
+            None => Vec::new(),
+        };
+        let finished = CheckFinished {
+            round: started.round,
+            tree: snapshot.tree,
+            green: !results.is_empty() && results.iter().all(|result| result.ok),
+            results,
+            sensitive,
+            work_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.record(Entry::one(NewEvent::system(finished)).with_blobs(outputs))
+            .await?;
+        Ok(Then::GoOn)
+    }
+
+    async fn run_checks(
+        &self,
+        tree: &TreeId,
+        commands: &[String],
+    ) -> Result<(Vec<CheckResult>, Vec<Blob>), Error> {
+        let ground = &self.equipment.ground;
+        let proof = self.equipment.proof();
+        let stop = self.gate.stopped();
+        // The setup's results are those of the base: a result cannot bring its own.
+        let base = self.state.base_tree().unwrap_or(tree);
+        let prepared = ground.environment(base, stop).await?;
+        super::prepare::make_folder(proof.root()).await?;
+        ground.lay(&proof, tree, prepared.layer.as_ref(), stop).await?;
+        let checked = ground.check(&proof, commands, stop).await?;
+        let mut results = Vec::new();
+        let mut outputs = Vec::new();
+        for checked in checked {
+            let (ok, work_ms) = (checked.ok(), checked.work_ms());
+            let output = Blob::new(checked.outcome.output.into_bytes());
+            results.push(CheckResult {
+                command: checked.command,
+                ok,
+                ended: checked.outcome.exit.to_string(),
+                output: output.id().clone(),
+                work_ms,
+            });
+            outputs.push(output);
+        }
+        // What the checks left is of no use to anyone, and the next round makes the place anew if this fails.
+        let _ = crate::agent::remove(proof.root().to_owned()).await;
+        Ok((results, outputs))
+    }
+}

@@ -1,0 +1,19 @@
+//! The agent loop: a pure machine that folds events and says the next act, and a driver that does it.
+//!
+//! Recovery is nothing special. Whoever claims a run folds its stored events and goes on with the next act; what was
+//! begun and not finished shows in the folded state and is settled first.
+
+mod act;
+mod conversation;
+mod driver;
+mod equipment;
+mod ground;
+mod plan_reply;
+mod prompt;
+mod sensitive;
+mod state;
+
+pub(crate) use driver::{drive, park_failed};
+pub(crate) use equipment::Equipment;
+pub(crate) use ground::{Ground, Place, remove};
+pub(crate) use state::State;

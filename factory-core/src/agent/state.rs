@@ -1,0 +1,462 @@
+//! What a run's events amount to: the folded state from which the next act follows. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::payload::{
+    self, ApprovalRequested, CheckFinished, CheckStarted, CommitCreated, LlmFailure, LlmRequested,
+    LlmResponded, MessageRef, Operation, Role, SetupFinished, ToolCallRef, ToolFinished, ToolStarted,
+};
+use crate::model::{
+    ApprovalSubject, BlobId, CommitId, Decision, DecisionKind, Event, EventKind, Plan, RunSpec, RunStatus,
+    Seq, StepId, Timestamp, TreeId, Usage,
+};
+
+/// A tool call's place: the model call that asked for it, and the place among that reply's calls.
+pub(crate) type ToolPlace = (u64, u32);
+
+/// Something that the model is told with the next call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// The standing instructions, the goal and what is known of the project.
+    Opening,
+    /// A tool's result.
+    ToolResult {
+        place: ToolPlace,
+        id: String,
+        result: BlobId,
+    },
+    /// The operator's words.
+    Directive { seq: Seq, text: String },
+    /// A step begins.
+    StepBegins(StepId),
+    /// The reply held no plan.
+    NoPlan,
+    /// The reply called no tool although a step is active.
+    NoToolCall,
+    /// The reply was cut at its bound.
+    CutReply,
+    /// The same call brought the same result again and again.
+    Loop { tool: String },
+    /// The checks were red.
+    ChecksRed(CheckFinished),
+    /// The operator rejected the result.
+    Rejected { reason: String },
+}
+
+/// The tool calls of one reply, carried out in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) call: u64,
+    pub(crate) reply: BlobId,
+    pub(crate) tools: Vec<ToolCallRef>,
+    /// How many of them are finished.
+    pub(crate) done: u32,
+    /// The one that was begun and is not finished.
+    pub(crate) started: Option<ToolStarted>,
+}
+
+/// Setup, as far as it has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Setup {
+    #[default]
+    Due,
+    Done(SetupFinished),
+}
+
+/// A checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) commit: CommitId,
+    pub(crate) tree: TreeId,
+}
+
+/// A tree that was decided about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Approved {
+    pub(crate) base: CommitId,
+    pub(crate) tree: TreeId,
+    pub(crate) message: String,
+    /// When it was approved: the time of the commit, so that making it twice makes the same one.
+    pub(crate) at: Timestamp,
+}
+
+/// Why the finished plan needs one more step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RepairReason {
+    ChecksRed,
+    Rejected,
+    Directive,
+}
+
+/// The fold of a run's events.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    pub(crate) seq: Seq,
+    pub(crate) status: Option<RunStatus>,
+    pub(crate) goal: String,
+    pub(crate) spec: RunSpec,
+    pub(crate) usage: Usage,
+    pub(crate) setup: Setup,
+
+    pub(crate) plan: Option<Plan>,
+    pub(crate) active_step: Option<StepId>,
+    pub(crate) finished_steps: BTreeSet<StepId>,
+    next_step: u32,
+
+    pub(crate) conversation: Vec<MessageRef>,
+    /// For each message of the conversation that is a tool's result, the call that it answers.
+    pub(crate) origins: Vec<Option<ToolPlace>>,
+    /// Results that are stubs in the prompt.
+    pub(crate) dropped: BTreeSet<ToolPlace>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) calls: u64,
+    /// A request is stored and its outcome is not.
+    pub(crate) call_in_flight: Option<LlmRequested>,
+    /// The conversation ends with what the model has not answered.
+    pub(crate) unanswered: bool,
+    pub(crate) transient_failures: u32,
+    pub(crate) lost_calls: u32,
+    pub(crate) refusal: Option<String>,
+    pub(crate) text_only_replies: u32,
+    pub(crate) last_reply: Option<BlobId>,
+
+    pub(crate) batch: Option<Batch>,
+    pub(crate) failed_edits: BTreeMap<String, u32>,
+    repeats: HashMap<BlobId, u32>,
+    pub(crate) stuck: Option<String>,
+
+    pub(crate) checkpoints: u32,
+    pub(crate) checkpoint: Option<Checkpoint>,
+
+    pub(crate) check_started: Option<CheckStarted>,
+    pub(crate) rounds: u32,
+    pub(crate) red_rounds: u32,
+    /// The newest check, while it still speaks of what is in the checkout.
+    pub(crate) proof: Option<(Seq, CheckFinished)>,
+    pub(crate) last_check: Option<CheckFinished>,
+
+    pub(crate) asked: Option<ApprovalRequested>,
+    pub(crate) answer: Option<(ToolPlace, Decision)>,
+    pub(crate) approved: Option<Approved>,
+    pub(crate) rejected: bool,
+    pub(crate) commit: Option<CommitCreated>,
+    pub(crate) operation: Option<Operation>,
+    pub(crate) published: Option<payload::BranchPublished>,
+
+    pub(crate) warned: BTreeSet<String>,
+    pub(crate) recoveries: u32,
+}
+
+/// How often the same call with the same result is borne before the model is told.
+pub(crate) const REPEATS_BORNE: u32 = 3;
+
+impl State {
+    /// Returns the fold of a run's whole history.
+    pub(crate) fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut state = Self {
+            next_step: 1,
+            ..Self::default()
+        };
+        for event in events {
+            state.apply(event);
+        }
+        state
+    }
+
+    /// Adds the next event. Events that this program does not know change nothing.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        self.usage.add(&event.kind.usage());
+        if let Some(transition) = event.kind.transition() {
+            // The store holds no event that was refused; one of a newer factory may still say more than is known here.
+            self.status = self
+                .status
+                .and_then(|status| status.after(transition).ok())
+                .or(self.status);
+        }
+        match &event.kind {
+            EventKind::RunCreated(created) => {
+                self.status = Some(RunStatus::Queued);
+                self.goal.clone_from(&created.goal);
+                self.spec = created.spec.clone();
+                self.pending.push(Pending::Opening);
+            }
+            EventKind::RunRecovered(_) => self.recoveries += 1,
+            EventKind::RunResumed(_) => self.forgive(),
+            EventKind::BudgetRaised(raised) => {
+                self.spec.budget = raised.budget;
+                self.warned.clear();
+            }
+            EventKind::BudgetWarned(warned) => {
+                self.warned.insert(warned.limit.clone());
+            }
+            EventKind::DirectiveReceived(directive) => {
+                self.pending.push(Pending::Directive {
+                    seq: event.seq,
+                    text: directive.text.clone(),
+                });
+            }
+            EventKind::SetupFinished(finished) => {
+                self.setup = Setup::Done(finished.clone());
+                self.recoveries = 0;
+            }
+            EventKind::LlmRequested(requested) => self.requested(requested),
+            EventKind::LlmResponded(responded) => self.responded(responded),
+            EventKind::LlmFailed(failed) => {
+                self.call_in_flight = None;
+                match failed.failure {
+                    LlmFailure::Cut => {}
+                    LlmFailure::Lost => self.lost_calls += 1,
+                    LlmFailure::Transient => self.transient_failures += 1,
+                    LlmFailure::Permanent => self.refusal = Some(failed.detail.clone()),
+                }
+            }
+            EventKind::ContextCompacted(compacted) => self.dropped.extend(compacted.dropped.iter().copied()),
+            EventKind::PlanGenerated(generated) => self.adopt(&generated.plan),
+            EventKind::PlanRevised(revised) => self.adopt(&revised.plan),
+            EventKind::StepStarted(started) => {
+                self.active_step = Some(started.step);
+                self.text_only_replies = 0;
+                self.pending.push(Pending::StepBegins(started.step));
+            }
+            EventKind::StepFinished(finished) => {
+                self.finished_steps.insert(finished.step);
+                self.active_step = None;
+                self.text_only_replies = 0;
+            }
+            EventKind::ToolStarted(started) => {
+                if let Some(batch) = &mut self.batch {
+                    batch.started = Some(started.clone());
+                }
+                if started.effect != payload::EffectClass::Read {
+                    self.proof = None;
+                }
+            }
+            EventKind::ToolFinished(finished) => self.tool_finished(finished),
+            EventKind::FileChanged(changed) => {
+                self.failed_edits.remove(&changed.path);
+                self.repeats.clear();
+            }
+            EventKind::LoopDetected(detected) => {
+                if detected.count > REPEATS_BORNE {
+                    self.stuck = Some(detected.tool.clone());
+                } else {
+                    self.pending.push(Pending::Loop {
+                        tool: detected.tool.clone(),
+                    });
+                }
+            }
+            EventKind::CheckpointCreated(created) => {
+                self.checkpoints = created.checkpoint;
+                self.checkpoint = Some(Checkpoint {
+                    commit: created.commit.clone(),
+                    tree: created.tree.clone(),
+                });
+            }
+            EventKind::CheckStarted(started) => self.check_started = Some(started.clone()),
+            EventKind::CheckFinished(finished) => self.checked(event.seq, finished),
+            EventKind::ApprovalRequested(requested) => self.asked = Some(requested.clone()),
+            EventKind::ApprovalDecided(decided) => {
+                self.decided(&decided.subject, &decided.decision, event.created_at);
+            }
+            EventKind::CommitCreated(created) => self.commit = Some(created.clone()),
+            EventKind::OperationStarted(started) => self.operation = Some(started.operation.clone()),
+            EventKind::OperationFinished(_) => self.operation = None,
+            EventKind::BranchPublished(published) => self.published = Some(published.clone()),
+            _ => {}
+        }
+    }
+
+    /// The operator says go on: what counted against the run counts anew.
+    fn forgive(&mut self) {
+        self.recoveries = 0;
+        self.transient_failures = 0;
+        self.lost_calls = 0;
+        self.refusal = None;
+        self.stuck = None;
+        self.repeats.clear();
+        if matches!(&self.setup, Setup::Done(finished) if !finished.ok) {
+            self.setup = Setup::Due;
+        }
+    }
+
+    fn requested(&mut self, requested: &LlmRequested) {
+        let mut results = self.pending.iter().filter_map(|pending| match pending {
+            Pending::ToolResult { place, .. } => Some(*place),
+            _ => None,
+        });
+        for message in &requested.appended {
+            self.origins.push(if message.role == Role::Tool {
+                results.next()
+            } else {
+                None
+            });
+            self.conversation.push(message.clone());
+        }
+        self.calls = requested.call;
+        self.pending.clear();
+        self.unanswered = true;
+        self.call_in_flight = Some(requested.clone());
+    }
+
+    fn responded(&mut self, responded: &LlmResponded) {
+        self.call_in_flight = None;
+        self.unanswered = false;
+        self.transient_failures = 0;
+        self.lost_calls = 0;
+        self.recoveries = 0;
+        self.last_reply = Some(responded.reply.clone());
+        self.conversation.push(MessageRef {
+            role: Role::Assistant,
+            blob: responded.reply.clone(),
+            tool_call_id: None,
+        });
+        self.origins.push(None);
+        if responded.tool_calls.is_empty() && responded.end == payload::EndReason::Length {
+            self.pending.push(Pending::CutReply);
+        } else if responded.tool_calls.is_empty() {
+            self.text_only_replies += 1;
+            self.pending.push(if self.plan.is_none() {
+                Pending::NoPlan
+            } else {
+                Pending::NoToolCall
+            });
+        } else {
+            self.text_only_replies = 0;
+            self.batch = Some(Batch {
+                call: responded.call,
+                reply: responded.reply.clone(),
+                tools: responded.tool_calls.clone(),
+                done: 0,
+                started: None,
+            });
+        }
+    }
+
+    fn adopt(&mut self, plan: &Plan) {
+        // What the reply lacked is there now.
+        self.pending.retain(|pending| *pending != Pending::NoPlan);
+        self.next_step = plan
+            .steps
+            .iter()
+            .map(|step| step.id.0 + 1)
+            .max()
+            .unwrap_or(1)
+            .max(self.next_step);
+        let finished = self.plan.iter().flat_map(|plan| &plan.steps);
+        let mut steps: Vec<_> = finished
+            .filter(|step| self.finished_steps.contains(&step.id))
+            .cloned()
+            .collect();
+        steps.extend(plan.steps.iter().cloned());
+        self.plan = Some(Plan { steps });
+        self.active_step = None;
+        self.text_only_replies = 0;
+        self.proof = None;
+        self.rejected = false;
+    }
+
+    fn tool_finished(&mut self, finished: &ToolFinished) {
+        self.recoveries = 0;
+        self.answer = None;
+        if let Some(path) = &finished.failed_edit {
+            *self.failed_edits.entry(path.clone()).or_default() += 1;
+        }
+        *self.repeats.entry(finished.fingerprint.clone()).or_default() += 1;
+        let Some(batch) = &mut self.batch else { return };
+        let id = batch
+            .tools
+            .get(finished.index as usize)
+            .map(|tool| tool.id.clone())
+            .unwrap_or_default();
+        batch.started = None;
+        batch.done = finished.index + 1;
+        if batch.done as usize >= batch.tools.len() {
+            self.batch = None;
+        }
+        self.pending.push(Pending::ToolResult {
+            place: (finished.call, finished.index),
+            id,
+            result: finished.result.clone(),
+        });
+    }
+
+    fn checked(&mut self, seq: Seq, finished: &CheckFinished) {
+        self.recoveries = 0;
+        self.check_started = None;
+        self.rounds = finished.round;
+        self.proof = Some((seq, finished.clone()));
+        self.last_check = Some(finished.clone());
+        if !finished.green && !finished.results.is_empty() {
+            self.red_rounds += 1;
+            self.pending.push(Pending::ChecksRed(finished.clone()));
+        }
+    }
+
+    fn decided(&mut self, subject: &ApprovalSubject, decision: &Decision, at: Timestamp) {
+        let asked = self.asked.take();
+        match (subject, decision.kind) {
+            (
+                ApprovalSubject::Tree {
+                    base, tree, message, ..
+                },
+                DecisionKind::Approved,
+            ) => {
+                self.approved = Some(Approved {
+                    base: base.clone(),
+                    tree: tree.clone(),
+                    message: decision.text.clone().unwrap_or_else(|| message.clone()),
+                    at,
+                });
+            }
+            (ApprovalSubject::Tree { .. }, _) => {
+                self.rejected = true;
+                self.red_rounds = 0;
+                self.pending.push(Pending::Rejected {
+                    reason: decision.text.clone().unwrap_or_default(),
+                });
+            }
+            _ => {
+                self.answer = asked
+                    .and_then(|asked| asked.tool)
+                    .map(|place| (place, decision.clone()))
+            }
+        }
+    }
+
+    /// Returns the tree that the work starts from.
+    pub(crate) fn base_tree(&self) -> Option<&TreeId> {
+        match &self.setup {
+            Setup::Done(finished) => Some(&finished.base_tree),
+            Setup::Due => None,
+        }
+    }
+
+    /// Returns how often the call with this fingerprint has brought the same result.
+    pub(crate) fn repeats(&self, fingerprint: &BlobId) -> u32 {
+        self.repeats.get(fingerprint).copied().unwrap_or_default()
+    }
+
+    /// Returns a plan of new steps, numbered after all that there were.
+    pub(crate) fn new_plan(&self, titles: impl IntoIterator<Item = String>) -> Plan {
+        Plan::numbered(self.next_step, titles)
+    }
+
+    /// Returns the first step that is not finished.
+    pub(crate) fn next_unfinished(&self) -> Option<&crate::model::Step> {
+        self.plan
+            .as_ref()?
+            .steps
+            .iter()
+            .find(|step| !self.finished_steps.contains(&step.id))
+    }
+
+    /// Returns the directives that the model has not heard.
+    pub(crate) fn directives(&self) -> Vec<Seq> {
+        let directives = self.pending.iter().filter_map(|pending| match pending {
+            Pending::Directive { seq, .. } => Some(*seq),
+            _ => None,
+        });
+        directives.collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! Looking at runs: rows, events, plans, diffs.
+
+use super::views::step_views;
+use super::{Reader, RunDiff, RunView, StepState};
+use crate::agent::State;
+use crate::error::Error;
+use crate::model::{ApprovalSubject, BlobId, Event, Run, RunId, Seq};
+use crate::store::{Page, RunFilter, StoreError};
+use crate::vcs::Diff;
+
+impl Reader {
+    /// Returns the run with what an operator wants to see of it.
+    pub async fn run(&self, id: RunId) -> Result<RunView, Error> {
+        let run = self.store.run(id).await?;
+        let state = self.state(id).await?;
+        let project = match run.project_id {
+            Some(project) => Some(self.store.project(project).await?.name),
+            None => None,
+        };
+        let open = self.store.open_approvals(Some(id), Page::first(1)).await?;
+        let steps = step_views(state.plan.as_ref(), |step| {
+            if state.finished_steps.contains(&step) {
+                StepState::Finished
+            } else if state.active_step == Some(step) {
+                StepState::Active
+            } else {
+                StepState::Waiting
+            }
+        });
+        Ok(RunView {
+            project,
+            allowed: run.allowed(),
+            steps,
+            open_approval: open.into_iter().next(),
+            last_check: state.last_check,
+            sandbox: self.sandbox.level().clone(),
+            run,
+        })
+    }
+
+    /// Returns the run's row alone.
+    pub async fn row(&self, id: RunId) -> Result<Run, Error> {
+        Ok(self.store.run(id).await?)
+    }
+
+    /// Returns runs, newest first.
+    pub async fn runs(&self, filter: RunFilter, page: Page<RunId>) -> Result<Vec<Run>, Error> {
+        Ok(self.store.runs(filter, page).await?)
+    }
+
+    /// Returns the run's events after `page.after`, in order.
+    pub async fn events(&self, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, Error> {
+        Ok(self.store.events(run, page).await?)
+    }
+
+    /// Returns a stored text, as an event names it.
+    pub async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, Error> {
+        Ok(self.store.blob(id).await?)
+    }
+
+    /// Returns what the run has changed: the tree that it offers, or offered last, against its base; before that the
+    /// newest checkpoint.
+    pub async fn diff(&self, id: RunId) -> Result<RunDiff, Error> {
+        let run = self.store.run(id).await?;
+        let state = self.state(id).await?;
+        let base = run.base_commit.clone().or(run.spec.base.clone());
+        let (Some(project), Some(base)) = (run.project_id, base) else {
+            return Err(Error::Conflict {
+                run: id,
+                detail: "it has no base commit, so there is no diff".to_owned(),
+            });
+        };
+        let offered = self.store.open_approvals(Some(id), Page::first(1)).await?;
+        let offered = offered.into_iter().find_map(|approval| match approval.subject {
+            ApprovalSubject::Tree { tree, .. } => Some(tree),
+            _ => None,
+        });
+        let tree = offered
+            .or_else(|| state.commit.as_ref().map(|commit| commit.tree.clone()))
+            .or_else(|| state.proof.as_ref().map(|(_, check)| check.tree.clone()))
+            .or_else(|| {
+                state
+                    .checkpoint
+                    .as_ref()
+                    .map(|checkpoint| checkpoint.tree.clone())
+            });
+        let diff = match (&tree, state.base_tree()) {
+            (Some(tree), Some(base)) => {
+                let store = self.ground(self.store.project(project).await?).store();
+                self.vcs.diff(&store, base, tree, &[]).await?
+            }
+            _ => Diff {
+                files: Vec::new(),
+                text: String::new(),
+                truncated: false,
+            },
+        };
+        Ok(RunDiff {
+            run_id: id,
+            base,
+            tree,
+            diff,
+        })
+    }
+
+    pub(super) async fn state(&self, run: RunId) -> Result<State, StoreError> {
+        let mut state = State::fold([]);
+        loop {
+            let events = self
+                .store
+                .events(run, Page::after(state.seq, Page::<Seq>::MAX))
+                .await?;
+            for event in &events {
+                state.apply(event);
+            }
+            if events.len() < Page::<Seq>::MAX as usize {
+                return Ok(state);
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The façade: the one way in for every front end.
+//!
+//! [`Reader`] shows what is stored and needs no ownership; [`Factory`] owns the data folder and changes it. Verbs
+//! answer when they are stored, and the work itself goes on in the background until [`Factory::drive`] returns.
+
+mod control;
+mod doctor;
+mod inspect;
+mod open;
+mod projects;
+mod submit;
+mod views;
+mod workers;
+
+use std::sync::Arc;
+
+use crate::agent::{Equipment, Ground};
+use crate::data_folder::{DataFolder, OwnerLock};
+use crate::error::Error;
+use crate::event_bus::Subscription;
+use crate::journal::Journal;
+use crate::llm::Llm;
+use crate::model::{Actor, Project, RunId, WorkerId};
+use crate::sandbox::Sandbox;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::vcs::Vcs;
+
+pub use open::Sockets;
+pub use views::{
+    AddProject, ApproveTree, CommandReport, Finding, ProjectAdded, ProjectChange, RunDiff, RunView,
+    SetupReport, StepState, StepView, Submit,
+};
+use workers::Workers;
+
+/// Shows a factory's state. Needs no ownership of the data folder, so that it works beside the owner. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    store: Arc<dyn Store>,
+    vcs: Arc<dyn Vcs>,
+    folder: Arc<DataFolder>,
+    settings: Arc<Settings>,
+    /// What of the host's registry settings is kept from setup commands, and why.
+    registry_notes: Arc<Vec<String>>,
+    sandbox: Sandbox,
+}
+
+/// A factory that owns its data folder. Cheap to clone; the folder is given up when the last clone is dropped or by
+/// [`Factory::shutdown`].
+#[derive(Debug, Clone)]
+pub struct Factory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    reader: Reader,
+    journal: Journal,
+    models: open::Models,
+    worker: WorkerId,
+    workers: Workers,
+    lock: std::sync::Mutex<Option<OwnerLock>>,
+}
+
+impl Factory {
+    /// Returns the reading half.
+    pub fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    /// Hears stored events, and pieces of replies as they come, of all runs from now on.
+    pub fn subscribe(&self) -> Subscription {
+        self.inner.journal.bus().subscribe()
+    }
+
+    /// Returns whether any run is being worked on in this process.
+    pub fn is_working(&self) -> bool {
+        self.inner.workers.any()
+    }
+
+    fn operator(&self) -> Actor {
+        Actor::Operator(self.inner.reader.settings.operator.clone())
+    }
+
+    fn equipment(&self, project: Project, run: RunId, llm: Arc<dyn Llm>) -> Equipment {
+        let reader = &self.inner.reader;
+        Equipment {
+            journal: self.inner.journal.clone(),
+            ground: reader.ground(project),
+            llm,
+            root: reader.folder.run(run),
+        }
+    }
+}
+
+impl Reader {
+    fn ground(&self, project: Project) -> Ground {
+        Ground {
+            vcs: Arc::clone(&self.vcs),
+            sandbox: self.sandbox.clone(),
+            root: self.folder.project(project.id),
+            project,
+        }
+    }
+}
+
+/// Makes a folder with its parents.
+async fn make_folder(path: std::path::PathBuf) -> Result<(), Error> {
+    let made = tokio::fs::create_dir_all(&path).await;
+    made.map_err(|source| Error::Io {
+        action: "make the folder",
+        path,
+        source,
+    })
+}

@@ -1,0 +1,151 @@
+//! Opening a factory: the data folder and its lock, the store, git, the sandbox, and what a dead owner left.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::sync::{Arc, Mutex};
+
+use super::workers::{Workers, release_orphans};
+use super::{Factory, Inner, Reader};
+use crate::data_folder::{DataFolder, DataFolderError, OwnerLock};
+use crate::environment;
+use crate::error::Error;
+use crate::event_bus::EventBus;
+use crate::journal::{Clock, Journal, SystemClock};
+use crate::llm::spec::{ModelKeys, open_model};
+use crate::llm::{Llm, LlmError};
+use crate::model::WorkerId;
+use crate::sandbox::Sandbox;
+use crate::settings::Settings;
+use crate::store::{Access, Store, open_store};
+use crate::vcs::Vcs;
+use crate::vcs::git::Git;
+
+/// What an embedder plugs in instead of what the settings say. The default plugs in nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Sockets {
+    /// The store, instead of the settings' database.
+    pub store: Option<Arc<dyn Store>>,
+    /// Version control, instead of git.
+    pub vcs: Option<Arc<dyn Vcs>>,
+    /// The clock, instead of the machine's.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Models by the name under which runs are filed with them, beside those that a model's text opens.
+    pub models: HashMap<String, Arc<dyn Llm>>,
+}
+
+/// Opens models by their text, and keeps them, because a model's server has its bounds per process.
+#[derive(Debug)]
+pub(super) struct Models {
+    keys: ModelKeys,
+    open: Mutex<HashMap<String, Arc<dyn Llm>>>,
+}
+
+impl Models {
+    pub(super) fn open(&self, spec: &str) -> Result<Arc<dyn Llm>, LlmError> {
+        // A script is a file that may be edited between two runs, so it is read each time.
+        let kept = !spec.starts_with("scripted:");
+        let mut open = self
+            .open
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(llm) = open.get(spec) {
+            return Ok(Arc::clone(llm));
+        }
+        let llm = open_model(spec, &self.keys)?;
+        if kept {
+            open.insert(spec.to_owned(), Arc::clone(&llm));
+        }
+        Ok(llm)
+    }
+}
+
+impl Reader {
+    /// Opens the state of a data folder for reading, beside its owner if there is one. Changes nothing.
+    pub async fn open(settings: Settings) -> Result<Self, Error> {
+        let folder = DataFolder::open(&settings.data_folder)?;
+        Self::with(settings, folder, Sockets::default(), Access::Read).await
+    }
+
+    async fn with(
+        settings: Settings,
+        folder: DataFolder,
+        sockets: Sockets,
+        access: Access,
+    ) -> Result<Self, Error> {
+        let store = match sockets.store {
+            Some(store) => store,
+            None => {
+                let url = settings.database.clone();
+                let url = url.unwrap_or_else(|| format!("sqlite:{}", folder.database().display()));
+                open_store(&url, access).await?
+            }
+        };
+        let vcs = match sockets.vcs {
+            Some(vcs) => vcs,
+            None => Arc::new(Git::find_on(OsStr::new(settings.host.path()))?),
+        };
+        let host = settings.host.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            (
+                environment::find_toolchains(&host.home, host.path()),
+                host.registry_settings(),
+            )
+        });
+        let (toolchains, (registries, notes)) =
+            looked.await.map_err(|error| Error::Internal(error.to_string()))?;
+        let sandbox = Sandbox::probe_in(toolchains, settings.host.path())
+            .await
+            .with_registries(registries);
+        Ok(Self {
+            store,
+            vcs,
+            folder: Arc::new(folder),
+            settings: Arc::new(settings),
+            registry_notes: Arc::new(notes),
+            sandbox,
+        })
+    }
+}
+
+impl Factory {
+    /// Takes ownership of the data folder, migrates its database, and gives runs back to the queue whose worker died.
+    /// Starts nothing. [`Error::Owned`] where another process has the folder.
+    pub async fn open(settings: Settings) -> Result<Self, Error> {
+        Self::open_with(settings, Sockets::default()).await
+    }
+
+    /// Opens a factory with some of its sockets filled by the caller.
+    pub async fn open_with(settings: Settings, sockets: Sockets) -> Result<Self, Error> {
+        let folder = DataFolder::open(&settings.data_folder)?;
+        let lock = OwnerLock::acquire(&folder)?;
+        let clock = sockets.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let models = Models {
+            keys: settings.keys.clone(),
+            open: Mutex::new(sockets.models.clone()),
+        };
+        let reader = Reader::with(settings, folder, sockets, Access::Own).await?;
+        let journal = Journal::new(Arc::clone(&reader.store), EventBus::default(), clock);
+        let inner = Inner {
+            reader,
+            journal,
+            models,
+            worker: WorkerId(format!("process-{}", std::process::id())),
+            workers: Workers::default(),
+            lock: Mutex::new(Some(lock)),
+        };
+        let factory = Self {
+            inner: Arc::new(inner),
+        };
+        release_orphans(&factory).await?;
+        Ok(factory)
+    }
+}
+
+impl From<DataFolderError> for Error {
+    fn from(error: DataFolderError) -> Self {
+        match error {
+            DataFolderError::Owned { pid, path } => Self::Owned { pid, folder: path },
+            other => Self::DataFolder(crate::error::chain(&other)),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Projects: registering a repository, what is suggested for it, and trying it on its base.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{AddProject, CommandReport, Factory, ProjectAdded, ProjectChange, Reader, SetupReport};
+use crate::agent::{self, Place};
+use crate::environment::{self, Suggestion};
+use crate::error::Error;
+use crate::model::{CommitId, NewProject, Project, ProjectId, ProjectSettings};
+use crate::store::{Page, StoreError};
+use crate::vcs::{RepositoryFacts, Signature, VcsError};
+
+/// The longest project name in characters.
+const MAX_NAME: usize = 100;
+
+/// The files beside the lock files that commands are suggested from.
+const BUILD_FILES: [&str; 8] = [
+    "Makefile",
+    "makefile",
+    "GNUmakefile",
+    "pytest.ini",
+    "tox.ini",
+    "conftest.py",
+    "tests/conftest.py",
+    "justfile",
+];
+
+/// The most bytes of a file that is read to suggest commands.
+const MAX_READ: usize = 256 << 10;
+
+impl Reader {
+    /// Returns projects in the order of their numbers.
+    pub async fn projects(&self, page: Page<ProjectId>) -> Result<Vec<Project>, Error> {
+        Ok(self.store.projects(page).await?)
+    }
+
+    /// Returns the project that `reference` names: by name, by number, or by the path of its repository.
+    pub async fn project(&self, reference: &str) -> Result<Project, Error> {
+        match self.store.project_by_name(reference).await {
+            Err(StoreError::NotFound { .. }) => {}
+            found => return Ok(found?),
+        }
+        if let Ok(id) = reference.parse::<ProjectId>() {
+            match self.store.project(id).await {
+                Err(StoreError::NotFound { .. }) => {}
+                found => return Ok(found?),
+            }
+        }
+        if let Ok(facts) = self.vcs.inspect(Path::new(reference)).await
+            && let Some(project) = self.project_at(&facts.root).await?
+        {
+            return Ok(project);
+        }
+        Err(Error::UnknownProject(reference.chars().take(200).collect()))
+    }
+
+    async fn project_at(&self, root: &Path) -> Result<Option<Project>, Error> {
+        let mut page = Page::first(Page::<ProjectId>::MAX);
+        loop {
+            let projects = self.store.projects(page).await?;
+            let last = projects.last().map(|project| project.id);
+            if let Some(project) = projects.into_iter().find(|project| project.local_path == root) {
+                return Ok(Some(project));
+            }
+            match last {
+                Some(last) => page = Page::after(last, Page::<ProjectId>::MAX),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Factory {
+    /// Registers a repository. With `try_now`, setup and checks are run once on its base; how that went is told and
+    /// does not decide whether the project is registered.
+    pub async fn add_project(&self, add: AddProject) -> Result<ProjectAdded, Error> {
+        let reader = &self.inner.reader;
+        let path = absolute(&add.path)?;
+        let (facts, initialised) = match reader.vcs.inspect(&path).await {
+            Err(VcsError::NotARepository(_)) if add.init => {
+                let by = Signature {
+                    name: "AI Dev Factory".to_owned(),
+                    email: "factory@localhost".to_owned(),
+                    at: self.inner.journal.now(),
+                };
+                (reader.vcs.init(&path, &by).await?, true)
+            }
+            facts => (facts?, false),
+        };
+        if let Some(other) = reader.project_at(&facts.root).await? {
+            return Err(Error::BadInput(format!(
+                "`{}` is registered already, as project `{}`",
+                facts.root.display(),
+                other.name
+            )));
+        }
+        let name = checked_name(add.name.as_deref(), &facts.root)?;
+        let base = match &add.base_ref {
+            Some(name) => reader.vcs.resolve(&facts.root, name).await?,
+            None => facts
+                .head
+                .clone()
+                .ok_or_else(|| VcsError::Empty(facts.root.clone()))?,
+        };
+        let new = NewProject {
+            name,
+            local_path: facts.root.clone(),
+            settings: ProjectSettings {
+                base_ref: add.base_ref,
+                setup: add.setup.clone().unwrap_or_default(),
+                setup_network: add.setup_network,
+                checks: add.checks.clone().unwrap_or_default(),
+                instructions: None,
+            },
+            created_at: self.inner.journal.now(),
+        };
+        let mut project = self.inner.journal.store().create_project(new).await?;
+        let finished = self
+            .finish_adding(&mut project, &base, &facts, add.setup, add.checks, add.try_now)
+            .await;
+        match finished {
+            Ok((notes, setup, checks)) => Ok(ProjectAdded {
+                project,
+                initialised,
+                notes,
+                setup,
+                checks,
+            }),
+            Err(error) => {
+                // A project that could not be made whole is not left behind; its name is free again.
+                self.inner.journal.store().remove_project(project.id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn finish_adding(
+        &self,
+        project: &mut Project,
+        base: &CommitId,
+        facts: &RepositoryFacts,
+        setup: Option<Vec<String>>,
+        checks: Option<Vec<String>>,
+        try_now: bool,
+    ) -> Result<(Vec<String>, Option<SetupReport>, Vec<CommandReport>), Error> {
+        let ground = self.inner.reader.ground(project.clone());
+        super::make_folder(ground.root.clone()).await?;
+        ground.vcs.fetch(&ground.store(), &facts.root, base).await?;
+        let suggestion = self.suggestion(project, base).await?;
+        let mut notes = facts.notes.clone();
+        if facts.maybe_dirty {
+            notes.push(
+                "the working tree may have uncommitted changes; runs start from commits alone".to_owned(),
+            );
+        }
+        notes.extend(suggestion.notes);
+        if project.settings.setup_network == crate::model::SetupNetwork::Host {
+            notes.extend(self.inner.reader.registry_notes.iter().cloned());
+        }
+        project.settings.setup = setup.unwrap_or(suggestion.setup);
+        project.settings.checks = checks.unwrap_or(suggestion.checks);
+        if project.settings.checks.is_empty() {
+            notes.push(format!(
+                "no checks are known, so nothing can be proven and every result asks for approval; `factory project set {} --check CMD` declares one",
+                project.name
+            ));
+        }
+        *project = self.inner.journal.store().update_project(project.clone()).await?;
+        if !try_now {
+            return Ok((notes, None, Vec::new()));
+        }
+        let (setup, checks) = self.try_on_base(project, base).await?;
+        Ok((notes, setup, checks))
+    }
+
+    /// Looks at the base's files and suggests commands.
+    async fn suggestion(&self, project: &Project, base: &CommitId) -> Result<Suggestion, Error> {
+        let ground = self.inner.reader.ground(project.clone());
+        let tree = ground.vcs.tree_of(&ground.store(), base).await?;
+        let mut files = HashMap::new();
+        for name in environment::LOCK_FILES.iter().chain(&BUILD_FILES) {
+            if let Some(content) = ground
+                .vcs
+                .read_file(&ground.store(), &tree, name, MAX_READ)
+                .await?
+            {
+                files.insert(*name, String::from_utf8_lossy(&content).into_owned());
+            }
+        }
+        Ok(environment::suggest(&|name: &str| files.get(name).cloned()))
+    }
+
+    /// Runs setup and checks on the base.
+    async fn try_on_base(
+        &self,
+        project: &Project,
+        base: &CommitId,
+    ) -> Result<(Option<SetupReport>, Vec<CommandReport>), Error> {
+        let ground = self.inner.reader.ground(project.clone());
+        let stop = CancellationToken::new();
+        // Dropping this future, as a cancelled request does, ends what runs.
+        let _ends = stop.clone().drop_guard();
+        let tree = ground.vcs.tree_of(&ground.store(), base).await?;
+        let begun = std::time::Instant::now();
+        let prepared = ground.environment(&tree, &stop).await?;
+        let setup = (!project.settings.setup.is_empty()).then(|| SetupReport {
+            ok: prepared.ok,
+            reused: prepared.reused,
+            output: prepared.output.clone(),
+            work_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        if !prepared.ok || project.settings.checks.is_empty() {
+            return Ok((setup, Vec::new()));
+        }
+        let place = Place::new(ground.root.join("trial"));
+        super::make_folder(place.root().to_owned()).await?;
+        ground.lay(&place, &tree, prepared.layer.as_ref(), &stop).await?;
+        let checked = ground.check(&place, &project.settings.checks, &stop).await?;
+        let reports = checked.into_iter().map(|checked| CommandReport {
+            ok: checked.ok(),
+            work_ms: checked.work_ms(),
+            ended: checked.outcome.exit.to_string(),
+            command: checked.command,
+            output: checked.outcome.output,
+        });
+        let reports = reports.collect();
+        if let Err(error) = agent::remove(place.root().to_owned()).await {
+            tracing::warn!(project = %project.name, %error, "the trial's folder could not be removed");
+        }
+        Ok((setup, reports))
+    }
+
+    /// Changes a project's name or settings. Runs that are under way see the new settings with their next act.
+    pub async fn change_project(&self, reference: &str, change: ProjectChange) -> Result<Project, Error> {
+        let mut project = self.inner.reader.project(reference).await?;
+        if let Some(name) = change.name {
+            project.name = checked_name(Some(&name), &project.local_path)?;
+        }
+        if let Some(settings) = change.settings {
+            if let Some(base) = &settings.base_ref {
+                self.inner.reader.vcs.resolve(&project.local_path, base).await?;
+            }
+            project.settings = settings;
+        }
+        Ok(self.inner.journal.store().update_project(project).await?)
+    }
+
+    /// Removes a project that no unfinished run needs, with the factory's own store of it. The operator's repository
+    /// is not touched; finished runs keep their events.
+    pub async fn remove_project(&self, reference: &str) -> Result<Project, Error> {
+        let project = self.inner.reader.project(reference).await?;
+        self.inner.journal.store().remove_project(project.id).await?;
+        let root = self.inner.reader.ground(project.clone()).root;
+        if let Err(error) = agent::remove(root).await {
+            tracing::warn!(project = %project.name, %error, "the project's folder could not be removed whole");
+        }
+        Ok(project)
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::BadInput("the path is empty".to_owned()));
+    }
+    std::path::absolute(path).map_err(|source| Error::Io {
+        action: "find",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn checked_name(name: Option<&str>, root: &Path) -> Result<String, Error> {
+    let folder = root.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name
+        .map(str::to_owned)
+        .or(folder)
+        .unwrap_or_else(|| "project".to_owned());
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(Error::BadInput(format!(
+            "`{}` is no project name; a name has 1 to {MAX_NAME} characters and no control characters (--name gives one)",
+            name.chars().take(MAX_NAME).collect::<String>().escape_debug()
+        )));
+    }
+    if name.parse::<ProjectId>().is_ok() {
+        return Err(Error::BadInput(format!(
+            "`{name}` is a number, which names a project by its id; give another name with --name"
+        )));
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_named_after_its_folder_unless_told_otherwise() {
+        let root = Path::new("/src/my project");
+        assert_eq!(checked_name(None, root).unwrap(), "my project");
+        assert_eq!(checked_name(Some(" x "), root).unwrap(), "x");
+        for bad in ["", "7", "a\nb", &"x".repeat(101)] {
+            assert!(checked_name(Some(bad), root).is_err(), "{bad:?}");
+        }
+    }
+}

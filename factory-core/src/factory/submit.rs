@@ -1,0 +1,104 @@
+//! Filing a run: everything that can be wrong with it is found before it is stored.
+
+use std::path::Path;
+
+use super::{Factory, Submit};
+use crate::error::Error;
+use crate::model::payload::RunCreated;
+use crate::model::{EventKind, NewEvent, Run};
+use crate::store::NewRun;
+
+/// What a model's text begins with where it is a script's file.
+const SCRIPTED: &str = "scripted:";
+
+impl Factory {
+    /// Files a run as QUEUED and starts nothing. The commit that it starts from is resolved and copied now, so that
+    /// nothing that happens to the repository later changes what the run works on.
+    ///
+    /// [`Error::BadInput`] for a goal that is empty or longer than [`Submit::MAX_GOAL`],
+    /// [`Error::UnknownProject`], [`Error::Llm`] for a model that cannot be opened, [`Error::Vcs`] for a ref that
+    /// leads nowhere. In all of these nothing is stored.
+    pub async fn submit(&self, submit: Submit) -> Result<Run, Error> {
+        let goal = checked_goal(&submit.goal)?;
+        let project = self.inner.reader.project(&submit.project).await?;
+        let mut spec = submit.spec;
+        if let Some(file) = spec.model.strip_prefix(SCRIPTED) {
+            // The run may be resumed from another folder.
+            let absolute = std::path::absolute(Path::new(file));
+            let absolute = absolute.map_err(|source| Error::Io {
+                action: "find the script",
+                path: file.into(),
+                source,
+            })?;
+            spec.model = format!("{SCRIPTED}{}", absolute.display());
+        }
+        self.inner.models.open(&spec.model)?;
+        let repository = &project.local_path;
+        let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
+        let reader = &self.inner.reader;
+        let base = match name {
+            Some(name) => reader.vcs.resolve(repository, name).await?,
+            None => {
+                let facts = reader.vcs.inspect(repository).await?;
+                facts
+                    .head
+                    .ok_or_else(|| crate::vcs::VcsError::Empty(repository.clone()))?
+            }
+        };
+        let store = reader.ground(project.clone()).store();
+        reader.vcs.fetch(&store, repository, &base).await?;
+        spec.base = Some(base);
+        let created = RunCreated {
+            project_id: project.id,
+            goal: goal.clone(),
+            spec: spec.clone(),
+        };
+        let new = NewRun {
+            project_id: project.id,
+            goal,
+            spec,
+            priority: submit.priority,
+            event: NewEvent::by(self.operator(), EventKind::from(created)),
+            at: self.inner.journal.now(),
+        };
+        Ok(self.inner.journal.create(new).await?)
+    }
+}
+
+fn checked_goal(goal: &str) -> Result<String, Error> {
+    let goal = goal.trim();
+    if goal.is_empty() {
+        return Err(Error::BadInput(
+            "the goal is empty; say in a sentence what is to be reached".to_owned(),
+        ));
+    }
+    if goal.len() > Submit::MAX_GOAL {
+        return Err(Error::BadInput(format!(
+            "the goal has {} bytes and at most {} are taken; put long material into a file of the repository and name it in the goal",
+            goal.len(),
+            Submit::MAX_GOAL
+        )));
+    }
+    if goal.contains('\0') {
+        return Err(Error::BadInput("the goal contains a NUL character".to_owned()));
+    }
+    Ok(goal.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_some_text_of_bounded_length() {
+        assert_eq!(checked_goal("  fix it\n").unwrap(), "fix it");
+        for bad in [
+            String::new(),
+            " \n".to_owned(),
+            "x".repeat(Submit::MAX_GOAL + 1),
+            "a\0b".to_owned(),
+        ] {
+            assert!(matches!(checked_goal(&bad), Err(Error::BadInput(_))));
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Who works on which run in this process, and the way to tell them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Factory, make_folder};
+use crate::agent;
+use crate::error::Error;
+use crate::gate::{Closing, Gate};
+use crate::model::{Fence, Run, RunId};
+use crate::store::Claimable;
+
+/// How long to wait before looking again at a run whose claim is being put down.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How long to wait before trying again to park a run whose driver failed; the disk may be full.
+const PARK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How often that is tried. After that the claim is recovered at the next start.
+const PARK_TRIES: u32 = 150;
+
+/// A run's worker in this process.
+#[derive(Debug, Clone)]
+struct Worker {
+    gate: Arc<Gate>,
+    done: watch::Receiver<bool>,
+}
+
+/// The workers of this process.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    by_run: Mutex<HashMap<RunId, Worker>>,
+    /// Held from the claim to the entry in the map, and by whoever looks for a gate to close, so that no claim is
+    /// without a gate.
+    starting: tokio::sync::Mutex<Starting>,
+}
+
+/// Whether new workers may start.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Starting {
+    #[default]
+    Allowed,
+    ShuttingDown,
+}
+
+impl Workers {
+    pub(super) fn any(&self) -> bool {
+        !self.map().is_empty()
+    }
+
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Worker>> {
+        // The map is only ever changed by one call, so a panic elsewhere leaves it whole.
+        self.by_run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, run: RunId) -> Option<Worker> {
+        self.map().get(&run).cloned()
+    }
+
+    /// Closes the run's gate, if somebody works on it, and returns once no effect can start any more.
+    pub(super) async fn close(&self, run: RunId, closing: Closing) {
+        let worker = {
+            let _starting = self.starting.lock().await;
+            self.get(run)
+        };
+        if let Some(worker) = worker {
+            worker.gate.close(closing).await;
+        }
+    }
+}
+
+impl Factory {
+    /// Works on the run, in this process, until it rests (PAUSED, AWAITING_APPROVAL or final), and returns it. A run
+    /// that rests already is returned at once. Several callers may wait for the same run; dropping the future does
+    /// not end the work.
+    pub async fn drive(&self, run: RunId) -> Result<Run, Error> {
+        loop {
+            if let Some(mut worker) = self.inner.workers.get(run) {
+                // An error means that the worker is gone, which is what is waited for.
+                let _ = worker.done.wait_for(|done| *done).await;
+                continue;
+            }
+            let row = self.inner.journal.store().run(run).await?;
+            if row.status.is_rest() {
+                return Ok(row);
+            }
+            match self.start(run).await? {
+                Started::Yes => {}
+                Started::NotNow => tokio::time::sleep(LOOK_AGAIN).await,
+                Started::ShuttingDown => return Ok(self.inner.journal.store().run(run).await?),
+            }
+        }
+    }
+
+    async fn start(&self, run: RunId) -> Result<Started, Error> {
+        let starting = self.inner.workers.starting.lock().await;
+        if *starting == Starting::ShuttingDown {
+            return Ok(Started::ShuttingDown);
+        }
+        let row = self.inner.journal.store().run(run).await?;
+        let Some(project) = row.project_id else {
+            return Err(Error::BadInput(format!(
+                "run {run} belongs to no project and cannot be worked on"
+            )));
+        };
+        let project = self.inner.journal.store().project(project).await?;
+        let llm = self.inner.models.open(&row.spec.model)?;
+        make_folder(self.inner.reader.folder.run(run)).await?;
+        let claimed = self
+            .inner
+            .journal
+            .claim(&self.inner.worker, Claimable::Run(run))
+            .await?;
+        let Some(claimed) = claimed else {
+            return Ok(Started::NotNow);
+        };
+        let gate = Arc::new(Gate::default());
+        let (done, worker_done) = watch::channel(false);
+        let worker = Worker {
+            gate: Arc::clone(&gate),
+            done: worker_done,
+        };
+        self.inner.workers.map().insert(run, worker);
+        drop(starting);
+        let equipment = self.equipment(project, run, llm);
+        let factory = self.clone();
+        tokio::spawn(async move {
+            factory.work(equipment, run, claimed.fence, gate).await;
+            factory.inner.workers.map().remove(&run);
+            // Nobody may be waiting.
+            let _ = done.send(true);
+        });
+        Ok(Started::Yes)
+    }
+
+    async fn work(&self, equipment: agent::Equipment, run: RunId, fence: Fence, gate: Arc<Gate>) {
+        let driven = tokio::spawn(agent::drive(equipment, run, fence, gate)).await;
+        let error = match driven {
+            Ok(Ok(())) => return self.tidy(run).await,
+            Ok(Err(error)) => error,
+            Err(panic) => Error::Internal(format!("the run's worker panicked: {panic}")),
+        };
+        tracing::error!(run = %run, error = %crate::error::chain(&error), "the run cannot go on");
+        for _ in 0..PARK_TRIES {
+            match agent::park_failed(&self.inner.journal, run, fence, &error).await {
+                Ok(()) => return,
+                Err(failed) => {
+                    tracing::error!(run = %run, error = %crate::error::chain(&failed), "the run cannot be parked yet");
+                    tokio::time::sleep(PARK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Removes what a final run no longer needs: checkout and home. Its trees, commits and events stay.
+    async fn tidy(&self, run: RunId) {
+        let Ok(row) = self.inner.journal.store().run(run).await else {
+            return;
+        };
+        if row.status.is_final() {
+            if let Err(error) = agent::remove(self.inner.reader.folder.run(run)).await {
+                tracing::warn!(run = %run, %error, "the folders of a final run could not be removed");
+            }
+        }
+    }
+
+    /// Lets what is going on end and be recorded, gives all runs back to the queue, and gives up the data folder.
+    /// Runs are not ended by it: the next owner goes on with them.
+    pub async fn shutdown(&self) {
+        *self.inner.workers.starting.lock().await = Starting::ShuttingDown;
+        let workers: Vec<Worker> = self.inner.workers.map().values().cloned().collect();
+        for worker in &workers {
+            worker.gate.close(Closing::Release).await;
+        }
+        for mut worker in workers {
+            // An error means that the worker is gone already.
+            let _ = worker.done.wait_for(|done| *done).await;
+        }
+        self.inner.journal.store().close().await;
+        drop(
+            self.inner
+                .lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+}
+
+/// What became of the wish to work on a run.
+enum Started {
+    Yes,
+    NotNow,
+    ShuttingDown,
+}
+
+/// Gives orphaned runs back: those whose worker died with its process.
+pub(super) async fn release_orphans(factory: &Factory) -> Result<(), Error> {
+    use crate::journal::Entry;
+    use crate::model::payload::RunRecovered;
+    use crate::model::{NewEvent, RunStatus};
+    use crate::store::{Page, RunFilter};
+
+    let journal = &factory.inner.journal;
+    let recover = async |row: &Run| -> Result<(), Error> {
+        if row.status.lets_effects_start() {
+            let worker = row.claim.as_ref().map(|claim| claim.worker.clone());
+            let event = NewEvent::system(RunRecovered { worker });
+            journal.write(row.id, None, Entry::one(event).releasing()).await?;
+        } else {
+            journal.store().release_claim(row.id, row.fence).await?;
+        }
+        Ok(())
+    };
+    loop {
+        let claimed = journal
+            .store()
+            .claimed_runs(Page::first(Page::<RunId>::MAX))
+            .await?;
+        for row in &claimed {
+            recover(row).await?;
+        }
+        if claimed.len() < Page::<RunId>::MAX as usize {
+            break;
+        }
+    }
+    // A crash between a claim's end and the pause that ends it leaves a run RUNNING and unclaimed.
+    let filter = RunFilter {
+        status: Some(RunStatus::Running),
+        ..RunFilter::default()
+    };
+    loop {
+        let running = journal
+            .store()
+            .runs(filter, Page::first(Page::<RunId>::MAX))
+            .await?;
+        if running.is_empty() {
+            return Ok(());
+        }
+        for row in &running {
+            recover(row).await?;
+        }
+    }
+}

@@ -1,2 +1,26 @@
-//! The `factory` program.
-fn main() {}
+//! The `factory` program: the command line of AI Dev Factory.
+//!
+//! This file captures the environment once and hands it on; nothing else reads it.
+
+mod cli;
+mod configuration;
+mod control;
+mod demo;
+mod environment;
+mod exit;
+mod failure;
+mod interrupt;
+mod render;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let environment = match environment::Environment::capture() {
+        Ok(environment) => environment,
+        Err(failure) => {
+            render::output::failure(&failure, render::output::Form::Text);
+            return failure.exit().into();
+        }
+    };
+    cli::main(std::env::args_os(), environment).into()
+}

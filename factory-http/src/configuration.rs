@@ -1,0 +1,260 @@
+//! Settings from `factory.toml` in the data folder, then `FACTORY_…` variables, then flags; the later wins.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use factory_core::Settings;
+use factory_core::model::{Budget, BudgetLimit, RunSpec};
+use figment::Figment;
+use figment::providers::{Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::render::amount::{parse_count, parse_time};
+
+/// The settings' file in the data folder.
+const FILE: &str = "factory.toml";
+
+/// The variables that are read, each with the place of its value.
+const VARIABLES: [(&str, &[&str]); 7] = [
+    ("FACTORY_DATABASE", &["database"]),
+    ("FACTORY_OPERATOR", &["operator"]),
+    ("FACTORY_MODEL", &["model"]),
+    ("FACTORY_BUDGET_CALLS", &["budget", "calls"]),
+    ("FACTORY_BUDGET_TOKENS", &["budget", "tokens"]),
+    ("FACTORY_BUDGET_TIME", &["budget", "time"]),
+    ("FACTORY_BUDGET_TURNS", &["budget", "turns"]),
+];
+
+/// What the flags say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// `--data-dir`.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// `--database`.
+    pub(crate) database: Option<String>,
+}
+
+/// What the program works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Configuration {
+    /// What the core is opened with.
+    pub(crate) settings: Settings,
+    /// The model of runs that name none.
+    pub(crate) model: String,
+}
+
+/// The shape of `factory.toml`. What is not known is refused, so that a slip of the pen is seen.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    database: Option<String>,
+    operator: Option<String>,
+    model: Option<String>,
+    budget: Bounds,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Bounds {
+    calls: Option<Bound>,
+    tokens: Option<Bound>,
+    time: Option<String>,
+    turns: Option<Bound>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Bound {
+    Number(u64),
+    Text(String),
+}
+
+/// A variable's value, or a table of them.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Value(String),
+    Table(BTreeMap<&'static str, Entry>),
+}
+
+impl Configuration {
+    /// Reads the settings.
+    pub(crate) fn read(environment: &Environment, flags: &Flags) -> Result<Self, Failure> {
+        let data_folder = data_folder(environment, flags)?;
+        let file_path = data_folder.join(FILE);
+        let from_file = match file_path.try_exists() {
+            Ok(false) => Figment::new(),
+            // One that cannot be looked at is told by the reading of it.
+            Ok(true) | Err(_) => Figment::from(Toml::file_exact(&file_path)),
+        };
+        let file: File = from_file
+            .merge(Serialized::defaults(variables(environment)))
+            .extract()
+            .map_err(|error| {
+                Failure::usage(format!("the settings cannot be used: {error}")).with_remedy(format!(
+                    "mend `{}` or the FACTORY_… variables",
+                    file_path.display()
+                ))
+            })?;
+        let mut settings = Settings::new(data_folder, environment.host.clone());
+        settings.operator = file.operator.unwrap_or_else(|| operator(environment));
+        settings.database = flags.database.clone().or(file.database);
+        settings.budget = budget(&file.budget).map_err(Failure::usage)?;
+        Ok(Self {
+            settings,
+            model: file.model.unwrap_or_else(|| RunSpec::default().model),
+        })
+    }
+
+    /// Returns the settings of a data folder that nothing was set for.
+    pub(crate) fn untouched(environment: &Environment, data_folder: &Path) -> Settings {
+        let mut settings = Settings::new(data_folder, environment.host.clone());
+        settings.operator = operator(environment);
+        settings
+    }
+}
+
+fn data_folder(environment: &Environment, flags: &Flags) -> Result<PathBuf, Failure> {
+    let named = flags.data_dir.clone();
+    let named = named.or_else(|| environment.variable("FACTORY_DATA_DIR").map(PathBuf::from));
+    let folder = named.unwrap_or_else(|| environment.default_data_folder.clone());
+    std::path::absolute(&folder)
+        .map_err(|error| Failure::caused(format!("`{}` is no data folder", folder.display()), &error))
+}
+
+/// Returns the name by which events call the operator.
+fn operator(environment: &Environment) -> String {
+    let name = environment
+        .variable("USER")
+        .or_else(|| environment.variable("LOGNAME"));
+    name.unwrap_or("operator").to_owned()
+}
+
+fn variables(environment: &Environment) -> BTreeMap<&'static str, Entry> {
+    let mut entries = BTreeMap::new();
+    for (name, place) in VARIABLES {
+        let Some(value) = environment.variable(name) else {
+            continue;
+        };
+        let value = Entry::Value(value.to_owned());
+        match *place {
+            [table, key] => {
+                let table = entries
+                    .entry(table)
+                    .or_insert_with(|| Entry::Table(BTreeMap::new()));
+                if let Entry::Table(table) = table {
+                    table.insert(key, value);
+                }
+            }
+            [key] => {
+                entries.insert(key, value);
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+fn budget(bounds: &Bounds) -> Result<Budget, String> {
+    let count = |name: &str, bound: &Option<Bound>, default| match bound {
+        None => Ok(default),
+        Some(Bound::Number(most)) => Ok(BudgetLimit::AtMost(*most)),
+        Some(Bound::Text(text)) => parse_count(text).map_err(|error| format!("budget.{name}: {error}")),
+    };
+    let default = Budget::default();
+    Ok(Budget {
+        calls: count("calls", &bounds.calls, default.calls)?,
+        tokens: count("tokens", &bounds.tokens, default.tokens)?,
+        work_ms: match &bounds.time {
+            None => default.work_ms,
+            Some(text) => parse_time(text).map_err(|error| format!("budget.time: {error}"))?,
+        },
+        turns: count("turns", &bounds.turns, default.turns)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use factory_core::HostEnvironment;
+
+    use super::*;
+    use crate::render::output::Terminal;
+
+    fn environment(folder: &Path, variables: &[(&str, &str)]) -> Environment {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Environment {
+            host: HostEnvironment {
+                home: "/home/ann".into(),
+                path: String::new(),
+                variables: variables.collect(),
+            },
+            default_data_folder: folder.to_owned(),
+            terminal: Terminal {
+                asks: false,
+                live: false,
+                colours: false,
+            },
+        }
+    }
+
+    #[test]
+    fn the_later_source_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = "model = \"ollama:file\"\noperator = \"ann\"\n[budget]\ncalls = 7\ntokens = \"3M\"\ntime = \"1h\"\n";
+        std::fs::write(folder.path().join(FILE), file).unwrap();
+        let variables = [
+            ("FACTORY_MODEL", "ollama:variable"),
+            ("FACTORY_BUDGET_TOKENS", "unlimited"),
+        ];
+        let flags = Flags {
+            data_dir: None,
+            database: Some("sqlite:/x".to_owned()),
+        };
+        let read = Configuration::read(&environment(folder.path(), &variables), &flags).unwrap();
+        assert_eq!(read.model, "ollama:variable");
+        assert_eq!(read.settings.operator, "ann");
+        assert_eq!(read.settings.database.as_deref(), Some("sqlite:/x"));
+        assert_eq!(
+            read.settings.budget,
+            Budget {
+                calls: BudgetLimit::AtMost(7),
+                tokens: BudgetLimit::Unlimited,
+                work_ms: BudgetLimit::AtMost(3_600_000),
+                turns: BudgetLimit::AtMost(100),
+            }
+        );
+    }
+
+    #[test]
+    fn nothing_set_is_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = environment(folder.path(), &[("USER", "ann"), ("FACTORY_MODEL", "")]);
+        let read = Configuration::read(&environment, &Flags::default()).unwrap();
+        assert_eq!(read.model, RunSpec::default().model);
+        assert_eq!(read.settings.operator, "ann");
+        assert_eq!(read.settings.budget, Budget::default());
+        assert_eq!(read.settings.data_folder, folder.path());
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), "modell = \"x\"\n").unwrap();
+        let failure = Configuration::read(&environment(folder.path(), &[]), &Flags::default()).unwrap_err();
+        assert!(failure.message.contains("modell"), "{failure:?}");
+        let variables = [("FACTORY_BUDGET_TIME", "5 hours")];
+        std::fs::remove_file(folder.path().join(FILE)).unwrap();
+        let failure =
+            Configuration::read(&environment(folder.path(), &variables), &Flags::default()).unwrap_err();
+        assert!(
+            failure
+                .message
+                .starts_with("budget.time: `5 hours` is not a time"),
+            "{failure:?}"
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! Every operation as data, and what it answers. The control socket's vocabulary; a change of meaning raises
+//! [`PROTOCOL`](super::frame::PROTOCOL).
+
+use factory_core::factory::{
+    AddProject, ApproveTree, Finding, ProjectAdded, ProjectChange, RunDiff, RunView, Submit,
+};
+use factory_core::model::{Budget, Project, ProjectId, Run, RunId, RunStatus, Seq};
+use serde::{Deserialize, Serialize};
+
+/// What can be asked of a factory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// A page of projects.
+    Projects {
+        /// The last project of the page before.
+        after: Option<ProjectId>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// A project by name, number or path.
+    Project {
+        /// Which one.
+        reference: String,
+    },
+    /// Register a repository.
+    AddProject {
+        /// The repository.
+        add: AddProject,
+    },
+    /// Change a project.
+    ChangeProject {
+        /// Which one.
+        reference: String,
+        /// How.
+        change: ProjectChange,
+    },
+    /// Forget a project.
+    RemoveProject {
+        /// Which one.
+        reference: String,
+    },
+    /// A page of runs, newest first.
+    Runs {
+        /// Those of this project, by name, number or path.
+        project: Option<String>,
+        /// Those with this status.
+        status: Option<RunStatus>,
+        /// The last run of the page before.
+        after: Option<RunId>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// A run with what an operator wants to see of it.
+    Show {
+        /// Which one.
+        run: RunId,
+    },
+    /// What a run has changed.
+    Diff {
+        /// Which one.
+        run: RunId,
+    },
+    /// A run's stored events after `after`, streamed.
+    Events {
+        /// Which run's.
+        run: RunId,
+        /// The last event that is known already; 0 for none.
+        after: Seq,
+    },
+    /// A run's events after `after`, streamed as they come, until the run is final.
+    Follow {
+        /// Which run's.
+        run: RunId,
+        /// The last event that is known already; 0 for none.
+        after: Seq,
+    },
+    /// What works here and what does not.
+    Doctor,
+    /// File a run.
+    Submit {
+        /// The goal.
+        submit: Box<Submit>,
+    },
+    /// Work on a run until it rests; its events after `after` are streamed.
+    Drive {
+        /// Which one.
+        run: RunId,
+        /// The last event that is known already; 0 for none.
+        after: Seq,
+    },
+    /// Work on a run until it rests, without anybody waiting for it.
+    Start {
+        /// Which one.
+        run: RunId,
+    },
+    /// Let a run rest.
+    Pause {
+        /// Which one.
+        run: RunId,
+    },
+    /// Let a run go on.
+    Resume {
+        /// Which one.
+        run: RunId,
+    },
+    /// End a run.
+    Stop {
+        /// Which one.
+        run: RunId,
+    },
+    /// Steer a run.
+    Direct {
+        /// Which one.
+        run: RunId,
+        /// The operator's words.
+        text: String,
+    },
+    /// Answer a run's question.
+    Answer {
+        /// Which one.
+        run: RunId,
+        /// The answer.
+        text: String,
+    },
+    /// Approve the tree that a run offers.
+    Approve {
+        /// Which one.
+        run: RunId,
+        /// The tree.
+        approve: ApproveTree,
+    },
+    /// Reject what a run asks for.
+    Reject {
+        /// Which one.
+        run: RunId,
+        /// Why, for the agent.
+        because: String,
+    },
+    /// Change what a run may spend.
+    Raise {
+        /// Which one.
+        run: RunId,
+        /// The bounds from now on.
+        budget: Budget,
+    },
+}
+
+impl Request {
+    /// Returns whether the request changes nothing, so that it may be asked again and needs no owner.
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Projects { .. }
+                | Self::Project { .. }
+                | Self::Runs { .. }
+                | Self::Show { .. }
+                | Self::Diff { .. }
+                | Self::Events { .. }
+                | Self::Follow { .. }
+                | Self::Doctor
+        )
+    }
+
+    /// Returns whether asking again after it was lost in the middle does no harm.
+    pub(crate) fn can_be_repeated(&self) -> bool {
+        self.only_reads() || matches!(self, Self::Drive { .. } | Self::Start { .. })
+    }
+}
+
+/// What a request was answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// Projects.
+    Projects(Vec<Project>),
+    /// A project.
+    Project(Box<Project>),
+    /// A project that was registered.
+    ProjectAdded(Box<ProjectAdded>),
+    /// Runs.
+    Runs(Vec<Run>),
+    /// A run as it stands now.
+    Run(Box<Run>),
+    /// A run in full.
+    View(Box<RunView>),
+    /// A difference.
+    Diff(Box<RunDiff>),
+    /// What the doctor found.
+    Findings(Vec<Finding>),
+    /// Everything was streamed, or is under way.
+    Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use factory_core::model::RunSpec;
+
+    use super::*;
+
+    #[test]
+    fn requests_come_back_whole() {
+        let run = RunId(3);
+        let requests = [
+            Request::Projects {
+                after: Some(ProjectId(2)),
+                limit: 5,
+            },
+            Request::Project {
+                reference: "x".to_owned(),
+            },
+            Request::AddProject {
+                add: AddProject {
+                    path: "/r".into(),
+                    ..AddProject::default()
+                },
+            },
+            Request::ChangeProject {
+                reference: "x".to_owned(),
+                change: ProjectChange::default(),
+            },
+            Request::RemoveProject {
+                reference: "x".to_owned(),
+            },
+            Request::Runs {
+                project: None,
+                status: Some(RunStatus::AwaitingApproval),
+                after: None,
+                limit: 1,
+            },
+            Request::Show { run },
+            Request::Diff { run },
+            Request::Events { run, after: Seq(4) },
+            Request::Follow { run, after: Seq(0) },
+            Request::Doctor,
+            Request::Submit {
+                submit: Box::new(Submit {
+                    project: "x".to_owned(),
+                    goal: "line\nline \"quoted\" \u{202e}".to_owned(),
+                    spec: RunSpec::default(),
+                    priority: -1,
+                }),
+            },
+            Request::Drive { run, after: Seq(9) },
+            Request::Start { run },
+            Request::Pause { run },
+            Request::Resume { run },
+            Request::Stop { run },
+            Request::Direct {
+                run,
+                text: "t".to_owned(),
+            },
+            Request::Answer {
+                run,
+                text: "t".to_owned(),
+            },
+            Request::Approve {
+                run,
+                approve: ApproveTree {
+                    tree: "4b825dc642cb6eb9a060e54bf8d69288fbee4904".parse().unwrap(),
+                    message: None,
+                },
+            },
+            Request::Reject {
+                run,
+                because: "no".to_owned(),
+            },
+            Request::Raise {
+                run,
+                budget: Budget::default(),
+            },
+        ];
+        for request in requests {
+            let text = serde_json::to_string(&request).unwrap();
+            assert!(!text.contains('\n'), "{text}");
+            let back: Request = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&back).unwrap(), text);
+            assert_eq!(format!("{back:?}"), format!("{request:?}"));
+        }
+    }
+
+    #[test]
+    fn what_changes_something_is_never_asked_twice() {
+        let run = RunId(1);
+        assert!(Request::Show { run }.can_be_repeated());
+        assert!(Request::Drive { run, after: Seq(0) }.can_be_repeated());
+        assert!(
+            !Request::Direct {
+                run,
+                text: String::new()
+            }
+            .can_be_repeated()
+        );
+        assert!(!Request::Drive { run, after: Seq(0) }.only_reads());
+    }
+}

@@ -20,7 +20,7 @@ impl Doctor {
             // That the data folder cannot be opened is what the operator wants to be told here.
             Err(failure) => vec![cannot_open(failure)],
         };
-        if own_uid() == 0 {
+        if own_uid() == 0 && !findings.iter().any(|finding| finding.subject == "user") {
             findings.push(Finding {
                 subject: "user".to_owned(),
                 ok: true,

@@ -50,13 +50,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// The data folder [default: `ai-dev-factory` in your data folder; variable: `FACTORY_DATA_DIR`]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = 900)]
     data_dir: Option<PathBuf>,
     /// The database [default: `sqlite:platform.db` in the data folder; variable: `FACTORY_DATABASE`]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", display_order = 901)]
     database: Option<String>,
     /// Answers as one JSON document, or one object a line for streams
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 902)]
     json: bool,
 }
 

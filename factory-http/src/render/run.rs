@@ -136,10 +136,11 @@ fn asked(run: &Run, open: Option<&Approval>, factory: &str) -> Vec<String> {
             format!("{factory} reject {id} --because \"…\"        goes on with your reason"),
         ],
         Some(ApprovalSubject::Question { .. }) => vec![format!("{factory} answer {id} \"…\"")],
-        Some(ApprovalSubject::Command { .. }) => vec![
-            format!("{factory} answer {id} yes        runs it"),
-            format!("{factory} reject {id} --because \"…\"        goes on without it"),
-        ],
+        Some(ApprovalSubject::Command { .. }) => {
+            vec![format!(
+                "{factory} reject {id} --because \"…\"        goes on without it"
+            )]
+        }
         None => vec![format!("{factory} show {id}")],
     }
 }

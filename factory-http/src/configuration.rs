@@ -189,7 +189,6 @@ mod tests {
         Environment {
             host: HostEnvironment {
                 home: "/home/ann".into(),
-                path: String::new(),
                 variables: variables.collect(),
             },
             default_data_folder: folder.to_owned(),

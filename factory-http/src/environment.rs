@@ -1,5 +1,6 @@
 //! What the process was started with, read once in `main` and passed on as plain data.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
@@ -29,20 +30,16 @@ impl Environment {
             Failure::caused("cannot tell where your home folder is", &error)
                 .with_remedy("set HOME, or name a data folder with --data-dir")
         })?;
-        let variables: Vec<_> = std::env::vars_os()
+        let variables: BTreeMap<_, _> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let variable = |wanted: &str| {
-            let mut values = variables.iter().filter(|(name, _)| name == wanted);
-            values.next().map(|(_, value)| value.as_str())
-        };
+        let variable = |wanted: &str| variables.get(wanted).map(String::as_str);
         let no_color = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
         Ok(Self {
             terminal: Terminal::capture(no_color, variable("TERM")),
             default_data_folder: strategy.data_dir().join(FOLDER),
             host: HostEnvironment {
                 home: strategy.home_dir().to_owned(),
-                path: variable("PATH").unwrap_or_default().to_owned(),
                 variables,
             },
         })
@@ -50,10 +47,7 @@ impl Environment {
 
     /// Returns the value of a variable, if it is set and not empty.
     pub(crate) fn variable(&self, wanted: &str) -> Option<&str> {
-        let mut values = self.host.variables.iter().filter(|(name, _)| name == wanted);
-        values
-            .next()
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+        let value = self.host.variables.get(wanted).map(String::as_str);
+        value.filter(|value| !value.is_empty())
     }
 }

@@ -143,7 +143,8 @@ fn classify(error: &Error) -> (FailureKind, Option<String>) {
         Error::Owned { pid, .. } => (
             FailureKind::Owned,
             Some(format!(
-                "that process serves no control socket, so it alone can do this: use its own interface, or end process {pid}"
+                "that process serves no control socket, so it alone can do this: use its own interface, or end {}",
+                pid.map_or_else(|| "it".to_owned(), |pid| format!("process {pid}"))
             )),
         ),
         _ => (FailureKind::Failed, None),

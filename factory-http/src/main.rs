@@ -11,6 +11,7 @@ mod exit;
 mod failure;
 mod interrupt;
 mod render;
+mod script_server;
 
 use std::process::ExitCode;
 

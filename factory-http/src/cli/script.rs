@@ -3,12 +3,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use factory_core::llm::scripted::ScriptedLlm;
 
 use super::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::script_server;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Script {
@@ -29,25 +32,24 @@ pub(super) struct Serve {
 }
 
 impl Script {
-    pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, _context: &mut Context) -> Result<Exit, Failure> {
         let Self::Serve(serve) = self;
-        serve.run(context).await
+        serve.run().await
     }
 }
 
 impl Serve {
-    #[expect(
-        clippy::unused_async,
-        reason = "the server that is to be awaited here is not part of this build yet"
-    )]
-    async fn run(self, _context: &mut Context) -> Result<Exit, Failure> {
-        Err(Failure::failed(format!(
-            "this build cannot serve the script `{}` at {}{}",
-            self.file.display(),
-            self.listen,
-            self.log
-                .map(|log| format!(" with the log `{}`", log.display()))
-                .unwrap_or_default(),
-        )))
+    async fn run(self) -> Result<Exit, Failure> {
+        let file = self.file.clone();
+        let opened = tokio::task::spawn_blocking(move || ScriptedLlm::from_file(&file)).await;
+        let opened = opened.map_err(|error| Failure::caused("cannot read the script", &error))?;
+        let script = opened.map_err(|error| Failure::from(factory_core::Error::from(error)))?;
+        let served = script_server::serve(self.listen, Arc::new(script), self.log, |address| {
+            println!("serving {} at http://{address}/v1", self.file.display());
+        });
+        served
+            .await
+            .map_err(|error| Failure::caused(format!("cannot serve at {}", self.listen), &error))?;
+        Ok(Exit::Complete)
     }
 }

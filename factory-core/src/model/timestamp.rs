@@ -15,6 +15,10 @@ pub struct InvalidTimestamp(String);
 
 /// A moment in UTC with microseconds. Never used for order: [`Seq`](super::Seq) is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[expect(
+    clippy::unsafe_derive_deserialize,
+    reason = "it is read through `FromStr`, which makes valid moments only"
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(OffsetDateTime);
 

@@ -58,7 +58,8 @@ async fn leave_room(store: &SqliteStore, pages: Option<i64>) {
         Ok(())
     };
     store
-        .writer
+        .writer()
+        .unwrap()
         .write("limit the size", Size::default(), work)
         .await
         .unwrap();
@@ -132,7 +133,7 @@ fn hold_writer(store: &Arc<SqliteStore>) -> std::sync::mpsc::Sender<()> {
             let _ = held.recv();
             Ok(())
         };
-        store.writer.write("hold", Size::default(), work).await
+        store.writer().unwrap().write("hold", Size::default(), work).await
     });
     is_held.recv().unwrap();
     release
@@ -157,7 +158,7 @@ async fn one_request_of_a_group_does_not_spoil_the_others() {
     for request in requests {
         let sharing = Arc::clone(&store);
         answers.push(tokio::spawn(async move { sharing.commit(request).await }));
-        while store.writer.waiting() < answers.len() {
+        while store.writer().unwrap().waiting() < answers.len() {
             tokio::task::yield_now().await;
         }
     }
@@ -192,7 +193,7 @@ async fn a_stop_overtakes_what_waits() {
         request.urgency = urgency;
         let sharing = Arc::clone(&store);
         answers.push(tokio::spawn(async move { sharing.commit(request).await.is_ok() }));
-        while store.writer.waiting() < answers.len() {
+        while store.writer().unwrap().waiting() < answers.len() {
             tokio::task::yield_now().await;
         }
     }
@@ -211,7 +212,8 @@ async fn a_writer_that_panics_leaves_nobody_waiting() {
     let run = a_run(&store).await;
     let broken = |_: &rusqlite::Connection| -> Result<(), failure::Failure> { panic!("as the test asked") };
     let lost = store
-        .writer
+        .writer()
+        .unwrap()
         .write("break", Size::default(), broken)
         .await
         .unwrap_err();

@@ -13,14 +13,14 @@ use factory_core::vcs::{Checkout, NewCommit, Signature, Vcs};
 use tempfile::TempDir;
 
 /// An operator's repository, a store, and a checkout.
-pub struct Fixture {
+pub(crate) struct Fixture {
     folder: TempDir,
-    pub git: Git,
+    pub(crate) git: Git,
 }
 
 impl Fixture {
     /// An empty folder with room for all three.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fixture = Self {
             folder,
@@ -31,7 +31,7 @@ impl Fixture {
     }
 
     /// A repository with two files in one commit on `main`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fixture = Self::empty();
         fixture.plain(&["init", "--quiet", "--initial-branch=main"]);
         fixture.write("a.txt", "one\ntwo\n");
@@ -40,23 +40,23 @@ impl Fixture {
         fixture
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn repository(&self) -> PathBuf {
+    pub(crate) fn repository(&self) -> PathBuf {
         self.path().join("repository")
     }
 
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.path().join("store.git")
     }
 
-    pub fn checkout(&self) -> Checkout {
+    pub(crate) fn checkout(&self) -> Checkout {
         self.checkout_named("checkout")
     }
 
-    pub fn checkout_named(&self, name: &str) -> Checkout {
+    pub(crate) fn checkout_named(&self, name: &str) -> Checkout {
         Checkout {
             dir: self.path().join(name),
             index: self.path().join(format!("{name}.index")),
@@ -65,7 +65,7 @@ impl Fixture {
     }
 
     /// Plain git in a folder, as its owner would call it, with none of the machine's configuration.
-    pub fn plain_in(&self, folder: &Path) -> Command {
+    pub(crate) fn plain_in(&self, folder: &Path) -> Command {
         let mut command = Command::new("git");
         command
             .current_dir(folder)
@@ -83,7 +83,7 @@ impl Fixture {
     }
 
     /// Runs plain git in the repository and returns what it prints.
-    pub fn plain(&self, arguments: &[&str]) -> String {
+    pub(crate) fn plain(&self, arguments: &[&str]) -> String {
         let output = self
             .plain_in(&self.repository())
             .args(arguments)
@@ -97,22 +97,22 @@ impl Fixture {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
-    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         write(&self.repository().join(path), content);
     }
 
-    pub fn commit_all(&self, message: &str) -> CommitId {
+    pub(crate) fn commit_all(&self, message: &str) -> CommitId {
         self.plain(&["add", "--all"]);
         self.plain(&["commit", "--quiet", "--allow-empty", "-m", message]);
         self.plain(&["rev-parse", "HEAD"]).parse().unwrap()
     }
 
-    pub fn head(&self) -> CommitId {
+    pub(crate) fn head(&self) -> CommitId {
         self.plain(&["rev-parse", "HEAD"]).parse().unwrap()
     }
 
     /// Fetches `HEAD` and lays it; returns its tree.
-    pub async fn fetch_and_lay(&self) -> TreeId {
+    pub(crate) async fn fetch_and_lay(&self) -> TreeId {
         let head = self.head();
         self.git
             .fetch(&self.store(), &self.repository(), &head)
@@ -126,32 +126,29 @@ impl Fixture {
         tree
     }
 
-    pub async fn snapshot(&self) -> (TreeId, Vec<(String, String)>) {
+    pub(crate) async fn snapshot(&self) -> (TreeId, Vec<(String, String)>) {
         let snapshot = self.git.snapshot(&self.store(), &self.checkout()).await.unwrap();
         (snapshot.tree, snapshot.left_out)
     }
 
     /// The files of a tree of the store: `mode path`.
-    pub fn list(&self, tree: &TreeId) -> Vec<String> {
+    pub(crate) fn list(&self, tree: &TreeId) -> Vec<String> {
         let output = self
             .plain_in(&self.store())
-            .args([
-                "--git-dir=.",
-                "ls-tree",
-                "-r",
-                "-z",
-                "--format=%(objectmode) %(path)",
-                tree.as_str(),
-            ])
+            .args(["--git-dir=.", "ls-tree", "-r", "-z", tree.as_str()])
             .output()
             .unwrap();
         assert!(output.status.success());
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.split_terminator('\0').map(str::to_owned).collect()
+        let mode_and_path = |entry: &str| {
+            let (meta, path) = entry.split_once('\t').unwrap();
+            format!("{} {path}", &meta[..6])
+        };
+        text.split_terminator('\0').map(mode_and_path).collect()
     }
 
     /// Makes a commit of the store on top of `HEAD`, with the checkout's present files.
-    pub async fn commit_checkout(&self, parent: &CommitId) -> CommitId {
+    pub(crate) async fn commit_checkout(&self, parent: &CommitId) -> CommitId {
         let (tree, _) = self.snapshot().await;
         let new = NewCommit {
             tree,
@@ -163,7 +160,7 @@ impl Fixture {
     }
 }
 
-pub fn signature() -> Signature {
+pub(crate) fn signature() -> Signature {
     Signature {
         name: "Factory".into(),
         email: "factory@example.org".into(),
@@ -171,18 +168,13 @@ pub fn signature() -> Signature {
     }
 }
 
-pub fn write(file: &Path, content: impl AsRef<[u8]>) {
+pub(crate) fn write(file: &Path, content: impl AsRef<[u8]>) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, content).unwrap();
 }
 
-pub fn write_program(file: &Path, script: &str) {
-    write(file, format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 /// Everything below a folder by path: kind, whether it is executable, and content.
-pub fn files(folder: &Path) -> BTreeMap<Vec<u8>, (char, Vec<u8>)> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<Vec<u8>, (char, Vec<u8>)> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<Vec<u8>, (char, Vec<u8>)>) {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();

@@ -318,7 +318,7 @@ mod tests {
         let lock = folder.path().join("lock");
         for dropped in [false, true] {
             let script = format!(
-                "trap 'rm {0}; exit 1' TERM; : > {0}; while :; do sleep 0.01; done",
+                "exec 2>/dev/null; trap 'rm {0}; exit 1' TERM; : > {0}; while :; do sleep 0.01; done",
                 lock.display()
             );
             let spawn = shell(&script);

@@ -88,18 +88,24 @@ impl Git {
             call.args(reset).arg(tree.as_str()).output()
         };
         // With the old index at hand, files that did not change are not written again.
-        if matches!(read(&["--reset"]).await, Err(VcsError::Failed { .. })) {
-            remove_index(&view.index).await?;
-            read(&[]).await?;
+        match read(&["--reset"]).await {
+            Err(VcsError::Failed { .. }) => {
+                remove_index(&view.index).await?;
+                read(&[]).await?;
+            }
+            other => drop(other?),
         }
         let write = || {
             let call = self.call_in(&view, "write the files");
             call.args(["checkout-index", "--all", "--force", "--index", "--quiet"])
                 .output()
         };
-        if matches!(write().await, Err(VcsError::Failed { .. })) {
-            mend_permissions(&view.dir).await?;
-            write().await?;
+        match write().await {
+            Err(VcsError::Failed { .. }) => {
+                mend_permissions(&view.dir).await?;
+                write().await?;
+            }
+            other => drop(other?),
         }
         Ok(())
     }

@@ -151,7 +151,7 @@ async fn newest(session: &mut Session, limit: u32) -> Result<Vec<Run>, Failure> 
 }
 
 fn is_same(run: &Run, submit: &Submit) -> bool {
-    run.goal == submit.goal
+    run.goal == submit.goal.trim()
         && run.priority == submit.priority
         && run.spec.model == submit.spec.model
         && run.spec.budget == submit.spec.budget

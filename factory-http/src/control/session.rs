@@ -18,7 +18,7 @@ use super::server::Server;
 use crate::failure::{Failure, FailureKind};
 
 /// How long an owner may take from its lock to its socket, and from the end of its socket to the end of its lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a run's driver waits for another owner to end before it takes the run over.
 const PATIENCE_WITH_A_RUN: Duration = Duration::from_mins(1);

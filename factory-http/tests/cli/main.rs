@@ -2,5 +2,9 @@
 
 mod demo;
 mod runs;
+#[expect(
+    clippy::unwrap_used,
+    reason = "what a test prepares must work, or the test fails"
+)]
 mod support;
 mod usage;

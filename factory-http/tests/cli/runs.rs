@@ -102,6 +102,22 @@ fn two_at_once_share_one_owner_and_file_each_run_once() {
 }
 
 #[test]
+fn many_that_begin_at_once_agree_on_an_owner() {
+    let place = Place::with_project();
+    let begin = |number: u32| {
+        let name = format!("number-{number}");
+        let model = place.model(&name, "true");
+        place.begin(&["run", "sample", &name, "--model", &model, "--yes"])
+    };
+    let children: Vec<_> = (0..6).map(begin).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 0, "{}", told(&output));
+    }
+    assert_eq!(place.run_count(), 6);
+}
+
+#[test]
 fn a_client_goes_on_where_the_owner_was_killed() {
     let place = Place::with_project();
     let (first, second) = (place.model("first", SLOW), place.model("second", SLOW));
@@ -139,6 +155,21 @@ fn an_interrupt_pauses_and_resume_goes_on() {
         let resumed = place.factory(&["resume", "1"]);
         assert_eq!(code(&resumed), 0, "{}", told(&resumed));
     }
+}
+
+#[test]
+fn a_second_interrupt_ends_the_process_at_once_and_loses_nothing() {
+    let place = Place::with_project();
+    let model = place.model("slow", "sleep 600");
+    let run = place.begin(&["run", "sample", "slowly", "--model", &model, "--yes"]);
+    place.wait_for("1", "TOOL_STARTED");
+    signal(&run, "INT");
+    // The command may end by itself after a pause, so the process is still there.
+    place.wait_for("1", "RUN_PAUSE");
+    signal(&run, "INT");
+    assert_eq!(code(&run.wait_with_output().unwrap()), 130);
+    assert_eq!(place.json(&["show", "1"])["run"]["status"], "PAUSED");
+    assert_eq!(code(&place.factory(&["stop", "1"])), 0);
 }
 
 #[test]

@@ -53,6 +53,10 @@ pub(crate) fn is_notable(kind: &EventKind) -> bool {
         | EventKind::CheckpointCreated(_)
         | EventKind::DirectiveDelivered(_)
         | EventKind::OperationStarted(_) => false,
+        // The plan and the step have lines of their own.
+        EventKind::ToolFinished(tool) => {
+            !(tool.ok && matches!(tool.tool.as_str(), "update_plan" | "finish_step"))
+        }
         EventKind::SetupStarted(started) => !started.commands.is_empty(),
         EventKind::SetupFinished(finished) => finished.layer.is_some() || !finished.ok,
         EventKind::OperationFinished(finished) => finished.error.is_some(),

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{Place, code, lines, path, signal, told};
+use crate::support::{CHECK, Place, code, lines, path, signal, told};
 
 /// A command that takes a while.
 const SLOW: &str = "sleep 2";
@@ -11,10 +11,7 @@ const SLOW: &str = "sleep 2";
 fn projects_are_registered_changed_and_forgotten() {
     let place = Place::with_project();
     let shown = place.json(&["project", "show", "sample"]);
-    assert_eq!(
-        shown["settings"]["checks"],
-        serde_json::json!(["test -f done.txt"])
-    );
+    assert_eq!(shown["settings"]["checks"], serde_json::json!([CHECK]));
     let set = place.factory(&[
         "project",
         "set",

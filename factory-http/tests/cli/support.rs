@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// How long anything may take before the test is called hanging.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// A check that names no file, because a result that touches what a check names always asks.
+pub(crate) const CHECK: &str = "test $(ls | wc -l) -gt 1";
+
 /// A data folder of its own.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
@@ -23,7 +26,7 @@ impl Place {
         Self { folder }
     }
 
-    /// Returns a place with the project `sample`, whose check wants a file `done.txt`.
+    /// Returns a place with the project `sample`, whose check wants a second file.
     pub(crate) fn with_project() -> Self {
         let place = Self::new();
         let repository = place.repository();
@@ -38,7 +41,7 @@ impl Place {
             "--init",
             "--no-setup",
             "--check",
-            "test -f done.txt",
+            CHECK,
         ]);
         assert_eq!(code(&added), 0, "{}", told(&added));
         place

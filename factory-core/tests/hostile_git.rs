@@ -2,6 +2,8 @@
 //!
 //! Each canary is first seen to sing under plain git, so that its silence later means something.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod git_fixture;
 
 use std::fs;
@@ -137,14 +139,23 @@ impl Canaries {
         ] {
             let program = self.program(&format!("hook-{hook}"), "cat > /dev/null; true");
             fs::create_dir_all(folder).unwrap();
-            fs::copy(program, folder.join(hook)).unwrap();
+            symlink(program, folder.join(hook)).unwrap();
         }
     }
 }
 
+/// Writes a program by a process of its own: a descriptor of ours that another thread's child inherits would make
+/// the program "busy" for a moment.
 fn write_program(file: &Path, script: &str) {
-    write(file, format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mut writer = std::process::Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(file)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    write!(writer.stdin.take().unwrap(), "#!/bin/sh\n{script}\n").unwrap();
+    assert!(writer.wait().unwrap().success());
 }
 
 /// A repository whose every setting and hook is a canary, with attributes that name them.
@@ -168,15 +179,17 @@ async fn the_canaries_sing_under_plain_git() {
     let canaries = hostile(&fixture);
     let mut sang = canaries.sang();
     let sings = |arguments: &[&str]| {
+        let mut plain = fixture.plain_in(&fixture.repository());
+        if !arguments.contains(&"--filters") {
+            // This one ends what it should serve, and with it the call, depending on what git looks at again.
+            plain.args(["-c", "filter.process.process="]);
+        }
         // Whether it succeeds does not matter: some canaries answer as they should not.
-        fixture
-            .plain_in(&fixture.repository())
-            .args(arguments)
-            .output()
-            .unwrap();
+        plain.args(arguments).output().unwrap();
         canaries.sang()
     };
-    fixture.write("x.e", "two\n");
+    // Of another size: no file system time is so fine that the change could be missed.
+    fixture.write("x.e", "two lines\n");
     for arguments in [
         &["status"][..],
         &["add", "x.e"],
@@ -186,6 +199,8 @@ async fn the_canaries_sing_under_plain_git() {
         &["-c", "commit.gpgSign=false", "commit", "-m", "x"],
         &["commit", "--allow-empty", "-m", "x"],
         &["checkout-index", "--force", "--all"],
+        &["cat-file", "--filters", "HEAD:y.p"],
+        &["cat-file", "--filters", "HEAD:x.e"],
         &["update-ref", "refs/heads/y", "HEAD"],
         &["canary"],
         &["included"],
@@ -223,8 +238,8 @@ async fn nothing_of_a_hostile_repository_is_run() {
     let (git, store, repository) = (&fixture.git, fixture.store(), fixture.repository());
     canaries.sang();
     // Files that must be looked at again, and others that are new.
-    fixture.write("x.e", "two\n");
-    fixture.write("y.p", "two\n");
+    fixture.write("x.e", "two lines\n");
+    fixture.write("y.p", "two lines\n");
     fixture.write("z.e", "new\n");
     let before = files(&repository);
     let inspected = git.inspect(&repository).await.unwrap();
@@ -256,6 +271,49 @@ async fn nothing_of_a_hostile_repository_is_run() {
     after.retain(|path, _| before.contains_key(path));
     assert!(after == before);
     assert_eq!(git.resolve(&repository, &branch).await.unwrap(), commit);
+}
+
+/// The variables would turn every call: into another repository, to a program, to a file that is written.
+#[test]
+fn inherited_variables_have_no_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let canary = folder.path().join("canary");
+    write_program(&canary, ": > \"$0.sang\"");
+    let trace = folder.path().join("trace");
+    let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
+    itself
+        .args(["--exact", "nothing_of_a_hostile_repository_is_run"])
+        .env("GIT_DIR", folder.path());
+    for name in [
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_COMMON_DIR",
+        "GIT_NAMESPACE",
+    ] {
+        itself.env(name, folder.path());
+    }
+    for name in [
+        "GIT_EXTERNAL_DIFF",
+        "GIT_SSH_COMMAND",
+        "GIT_EDITOR",
+        "GIT_PAGER",
+        "GIT_ASKPASS",
+        "GIT_PROXY_COMMAND",
+    ] {
+        itself.env(name, &canary);
+    }
+    for name in ["GIT_TRACE", "GIT_TRACE_SETUP", "GIT_TRACE2", "GIT_TRACE2_EVENT"] {
+        itself.env(name, &trace);
+    }
+    itself
+        .envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "core.fsmonitor")])
+        .env("GIT_CONFIG_VALUE_0", &canary);
+    let output = itself.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let left: Vec<_> = files(folder.path()).into_keys().collect();
+    assert_eq!(left, [b"canary".to_vec()]);
 }
 
 #[tokio::test]
@@ -398,8 +456,8 @@ async fn names_that_read_as_git_are_left_out() {
         .map(|name| (*name).to_owned())
         .collect();
     expected.sort();
-    let named: Vec<_> = left_out.into_iter().map(|(path, _)| path).collect();
-    assert_eq!(named, expected);
+    let passed_over: Vec<_> = left_out.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(passed_over, expected);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Version control over real repositories: what goes in comes out byte by byte, and publishing touches nothing else.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod git_fixture;
 
 use std::ffi::OsStr;

@@ -276,7 +276,7 @@ mod tests {
             input: Vec::new(),
             most_output: 1 << 20,
             overflow: Overflow::Fail,
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_mins(1),
             cancel: CancellationToken::new(),
         }
     }

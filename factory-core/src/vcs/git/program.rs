@@ -140,20 +140,18 @@ fn ask_version(program: &Path) -> std::io::Result<String> {
 mod tests {
     use super::*;
 
-    fn version(major: u32, minor: u32, patch: u32) -> Option<GitVersion> {
-        Some(GitVersion { major, minor, patch })
-    }
-
     #[test]
     fn versions_are_read_as_vendors_write_them() {
         for (text, expected) in [
-            ("git version 2.47.3\n", version(2, 47, 3)),
-            ("git version 2.39.5 (Apple Git-154)\n", version(2, 39, 5)),
-            ("git version 2.50.rc1\n", version(2, 50, 0)),
+            ("git version 2.47.3\n", Some((2, 47, 3))),
+            ("git version 2.39.5 (Apple Git-154)\n", Some((2, 39, 5))),
+            ("git version 2.50.rc1\n", Some((2, 50, 0))),
             ("git version 3\n", None),
             ("hello", None),
         ] {
-            assert_eq!(GitVersion::parse(text), expected, "{text}");
+            let version =
+                GitVersion::parse(text).map(|version| (version.major, version.minor, version.patch));
+            assert_eq!(version, expected, "{text}");
         }
     }
 
@@ -166,8 +164,14 @@ mod tests {
             "git is not on the path; install git 2.39.0 or newer (`apt install git`)"
         );
         let program = path.join("git");
-        std::fs::write(&program, "#!/bin/sh\necho git version 2.30.2\n").unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by a child: a descriptor of ours that another test's child inherits would make it "busy".
+        let script = "printf '#!/bin/sh\\necho git version 2.30.2\\n' > \"$0\" && chmod 755 \"$0\"";
+        let written = Command::new("sh")
+            .args(["-c", script])
+            .arg(&program)
+            .status()
+            .unwrap();
+        assert!(written.success());
         assert_eq!(
             find(path.as_os_str()).unwrap_err().to_string(),
             format!(

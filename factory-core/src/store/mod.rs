@@ -86,6 +86,14 @@ pub enum StoreError {
         /// The newest number known here.
         known: i64,
     },
+    /// The database was made by an older factory, and was opened for reading alone.
+    #[error(
+        "the database `{database}` was made by an older factory; its owner brings it up to date when it opens it"
+    )]
+    Older {
+        /// The database.
+        database: String,
+    },
     /// The database cannot be opened or is damaged; the text names it and says what to do.
     #[error("{0}")]
     Unusable(String),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use factory_core::model::Event;
+use factory_core::store::StoreError;
 use factory_core::{Error, Factory, Reader, Settings};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -234,10 +235,23 @@ pub(crate) async fn look(
         if !has_database(settings) {
             return Err(nothing_yet(&settings.data_folder));
         }
-        let reader = Reader::open(settings.clone()).await?;
-        read(&reader, request.clone(), &sink).await
+        match Reader::open(settings.clone()).await {
+            Err(Error::Store(StoreError::Older { .. })) => {
+                read_as_owner(settings, request.clone(), &sink).await
+            }
+            reader => read(&reader?, request.clone(), &sink).await,
+        }
     };
     stream(ask, on_event).await
+}
+
+/// Reads a database that an older factory made: opening it as its owner keeps a copy and brings it up to date. Nothing
+/// starts by that.
+async fn read_as_owner(settings: &Settings, request: Request, sink: &Sink) -> Result<Answer, Failure> {
+    let factory = Factory::open(settings.clone()).await?;
+    let answer = read(factory.reader(), request, sink).await;
+    factory.shutdown().await;
+    answer
 }
 
 /// Carries a streaming request out and hands its events on as they come.

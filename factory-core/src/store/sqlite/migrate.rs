@@ -68,10 +68,9 @@ pub(super) fn require_newest(database: &Path) -> Result<(), StoreError> {
     if look(&connection, database)? == Found::Ours(NEWEST) {
         return Ok(());
     }
-    Err(StoreError::Unusable(format!(
-        "the database `{}` is of an older factory; any command that changes something, `factory run` say, brings it up to date and keeps a copy",
-        database.display()
-    )))
+    Err(StoreError::Older {
+        database: database.display().to_string(),
+    })
 }
 
 fn look(connection: &Connection, database: &Path) -> Result<Found, StoreError> {

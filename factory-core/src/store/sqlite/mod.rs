@@ -100,8 +100,8 @@ impl SqliteStore {
     }
 
     /// Opens the database at `path` beside its owner, for reading alone: every write is refused. Nothing is made or
-    /// migrated: [`StoreError::NotFound`] where there is none, [`StoreError::Unusable`] where its owner has to bring it
-    /// up to date first.
+    /// migrated: [`StoreError::NotFound`] where there is none, [`StoreError::Older`] where its owner has to bring it up
+    /// to date first.
     pub async fn open_for_reading(path: &Path) -> Result<Self, StoreError> {
         let path = path.to_owned();
         match tokio::task::spawn_blocking(move || Self::open_for_reading_blocking(&path)).await {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use crate::event_bus::{EventBus, Notice};
 use crate::model::{Event, Fence, InvalidTransition, NewEvent, Run, RunId, Seq, Timestamp};
-use crate::store::{ApprovalChange, Blob, Claimable, Commit, NewRun, Store, StoreError, Urgency};
+use crate::store::{ApprovalChange, Blob, Claimable, Commit, NewRun, Page, Store, StoreError, Urgency};
 
 /// How often a fact is offered again after somebody else wrote first. Each round means that another writer of the
 /// same run got on, so this is reached by a defect only.
 const ROUNDS: u32 = 1000;
+
+/// How often a write is tried whose outcome the store could not tell and which proves not to be stored.
+const TRIES: u32 = 3;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -210,9 +213,34 @@ impl Journal {
             at: self.clock.now(),
             urgency: entry.urgency,
         };
-        let (run, events) = self.store.commit(commit).await?;
+        let (run, events) = self.store_surely(commit).await?;
         self.publish(events.clone());
         Ok((run, events))
+    }
+
+    /// Commits, and finds out what became of it where the store cannot tell: an answer that was lost is found again
+    /// in the history, a write that was lost is made again.
+    async fn store_surely(&self, commit: Commit) -> Result<(Run, Vec<Event>), StoreError> {
+        let (id, seen) = (commit.run.id, commit.expected_seq);
+        let mut tries = 1;
+        loop {
+            let unknown = match self.store.commit(commit.clone()).await {
+                Err(error @ StoreError::Backend { .. }) => error,
+                known => return known,
+            };
+            let page = Page::after(seen, u32::try_from(commit.events.len()).unwrap_or(u32::MAX));
+            let Ok(found) = self.store.events(id, page).await else {
+                return Err(unknown);
+            };
+            if !found.is_empty() && is_stored(&commit.events, &found) {
+                return Ok((self.store.run(id).await?, found));
+            }
+            if tries == TRIES {
+                return Err(unknown);
+            }
+            tracing::warn!(run = %id, error = %crate::error::chain(&unknown), "a write was lost and is made again");
+            tries += 1;
+        }
     }
 
     fn publish(&self, events: Vec<Event>) {
@@ -221,3 +249,14 @@ impl Journal {
         }
     }
 }
+
+fn is_stored(wanted: &[NewEvent], found: &[Event]) -> bool {
+    let same = |(wanted, found): (&NewEvent, &Event)| {
+        (&wanted.actor, wanted.cause, wanted.step_id, &wanted.kind)
+            == (&found.actor, found.cause, found.step_id, &found.kind)
+    };
+    wanted.len() == found.len() && wanted.iter().zip(found).all(same)
+}
+
+#[cfg(test)]
+mod tests;

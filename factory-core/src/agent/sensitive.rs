@@ -1,6 +1,7 @@
 //! Finds the changes that a reviewer must see first and that rule out committing by itself: whatever decides whether
 //! a result counts as proven. A model that weakens the proof must not pass by it.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -35,21 +36,44 @@ static PATHS: LazyLock<GlobSet> = LazyLock::new(|| {
         .expect("the patterns are constants and a test builds them")
 });
 
-/// A removed line that was part of a test, wherever the file lies.
+/// What a test begins with, wherever the file lies.
+const TEST_BEGINS: &str = r"#\[(\w+::)*test\b|#\[cfg\(test\)|mod tests?\b|(async )?def test_|class Test|func Test|(it|test|describe)\(|@Test\b";
+
+/// A line from which on a part of the file is tests.
+static OPENS_TESTS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(&format!(r"^\s*({TEST_BEGINS})")).expect("the pattern is a constant and a test builds it")
+});
+
+/// A line that was part of a test, were it removed.
 static TEST_LINE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^-\s*(#\[(\w+::)*test\b|#\[cfg\(test\)|mod tests?\b|(async )?def test_|class Test|func Test|(it|test|describe)\(|(debug_)?assert|expect\(|@Test\b|self\.assert)")
+    Regex::new(&format!(
+        r"^\s*({TEST_BEGINS}|(debug_)?assert|expect\(|self\.assert)"
+    ))
+    .expect("the pattern is a constant and a test builds it")
+});
+
+/// A line that lets a test be passed over, were it added.
+static SKIPS_TESTS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*(#\[ignore|#\[cfg_attr\(.*ignore|@(unittest\.|pytest\.mark\.)?(skip|xfail)|pytest\.skip|(it|test|describe)\.(skip|only|todo)|x(it|test|describe)\(|t\.Skip|@(Disabled|Ignore)\b)")
         .expect("the pattern is a constant and a test builds it")
 });
 
 /// Returns the changed paths that a reviewer must see first. `commands` are the check commands: a file that one of
 /// them names is a check script.
 pub(super) fn sensitive_paths(diff: &Diff, commands: &[String]) -> Vec<String> {
-    let removed_tests = files_with_removed_tests(&diff.text);
+    let changed_tests = files_with_changed_tests(&diff.text);
     let named = |path: &str| {
         commands.iter().any(|command| {
             command
                 .split(|c: char| c.is_whitespace() || "\"'=;|&()<>".contains(c))
-                .any(|word| word.trim_start_matches("./") == path)
+                .map(|word| word.trim_start_matches("./"))
+                // The command may change the folder first.
+                .any(|word| {
+                    path == word
+                        || path
+                            .strip_suffix(word)
+                            .is_some_and(|folder| !word.is_empty() && folder.ends_with('/'))
+                })
         })
     };
     diff.files
@@ -57,7 +81,7 @@ pub(super) fn sensitive_paths(diff: &Diff, commands: &[String]) -> Vec<String> {
         .filter(|file| {
             PATHS.is_match(&file.path)
                 || named(&file.path)
-                || removed_tests.iter().any(|path| *path == file.path)
+                || changed_tests.contains(&file.path)
                 // What the text no longer shows cannot be cleared.
                 || (diff.truncated && file.kind != ChangeKind::Added)
         })
@@ -65,17 +89,69 @@ pub(super) fn sensitive_paths(diff: &Diff, commands: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn files_with_removed_tests(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut current = "";
+/// Returns the paths of which a test was changed or removed. Tests that are wholly new weaken nothing.
+fn files_with_changed_tests(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut path = String::new();
+    let mut in_hunk = false;
+    let mut in_tests = false;
     for line in text.lines() {
-        if let Some(path) = line.strip_prefix("--- a/") {
-            current = path;
-        } else if !line.starts_with("---") && TEST_LINE.is_match(line) && found.last() != Some(&current) {
-            found.push(current);
+        if line.starts_with("diff --git ") {
+            in_hunk = false;
+            path.clear();
+        } else if let Some(hunk) = line.strip_prefix("@@ ") {
+            in_hunk = true;
+            // After the second mark stands the line under which the hunk lies.
+            in_tests = hunk
+                .split_once("@@ ")
+                .is_some_and(|(_, heading)| OPENS_TESTS.is_match(heading));
+        } else if !in_hunk {
+            if let Some(name) = line.strip_prefix("--- ") {
+                path = old_path(name);
+            }
+        } else {
+            let (mark, content) = line.split_at_checked(1).unwrap_or((" ", ""));
+            let is_of_tests = match mark {
+                "-" => in_tests || TEST_LINE.is_match(content),
+                "+" => in_tests || SKIPS_TESTS.is_match(content),
+                _ => false,
+            };
+            if is_of_tests {
+                found.insert(path.clone());
+            }
+            in_tests |= mark == " " && OPENS_TESTS.is_match(content);
         }
     }
     found
+}
+
+/// Returns the path in a `---` line: git ends one with spaces by a tab, and quotes one with other special characters.
+fn old_path(name: &str) -> String {
+    let Some(quoted) = name.strip_prefix("\"a/").and_then(|rest| rest.strip_suffix('"')) else {
+        let plain = name.strip_prefix("a/").unwrap_or_default();
+        return plain.strip_suffix('\t').unwrap_or(plain).to_owned();
+    };
+    let mut bytes = Vec::new();
+    let mut rest = quoted.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        match rest.next() {
+            Some(digit @ b'0'..=b'3') => {
+                let lower =
+                    [rest.next(), rest.next()].map(|digit| digit.unwrap_or(b'0').wrapping_sub(b'0') & 7);
+                bytes.push(((digit - b'0') << 6) | (lower[0] << 3) | lower[1]);
+            }
+            Some(b't') => bytes.push(b'\t'),
+            Some(b'n') => bytes.push(b'\n'),
+            Some(b'r') => bytes.push(b'\r'),
+            Some(other) => bytes.push(other),
+            None => {}
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -134,16 +210,49 @@ mod tests {
             sensitive_paths(&diff(&["run.sh", "other.sh"], ""), &commands),
             ["run.sh"]
         );
+        let commands = ["cd ci-tools && ./run.sh".to_owned()];
+        assert_eq!(
+            sensitive_paths(&diff(&["ci-tools/run.sh", "rerun.sh"], ""), &commands),
+            ["ci-tools/run.sh"]
+        );
     }
 
     #[test]
-    fn a_removed_test_inside_a_source_file_is_seen() {
-        let text = "--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -1,3 +1,1 @@\n-    #[test]\n-    fn adds() {}\n+x\n\
-                    --- a/src/other.rs\n+++ b/src/other.rs\n@@ -1 +1 @@\n-let a = 1;\n+    #[test]\n";
-        assert_eq!(
-            sensitive_paths(&diff(&["src/lib.rs", "src/other.rs"], text), &[]),
-            ["src/lib.rs"]
-        );
+    fn a_changed_test_inside_a_source_file_is_seen() {
+        let changed = [
+            "@@ -1,3 +1,1 @@\n-    #[test]\n-    fn adds() {}\n+x\n",
+            "@@ -9,3 +9,3 @@ mod tests {\n     fn adds() {\n-        let expected = 42;\n+        let expected = 41;\n",
+            "@@ -9,3 +9,3 @@ fn before() {\n }\n #[cfg(test)]\n mod tests {\n+    fn vacuous() {}\n",
+            "@@ -9,2 +9,3 @@\n fn x() {}\n+    #[ignore]\n",
+            "@@ -3,2 +3,1 @@\n--- a/elsewhere.rs\n-assert!(true);\n",
+        ];
+        let unchanged = [
+            "@@ -1 +1 @@\n-let a = 1;\n+    #[test]\n",
+            "@@ -1,4 +1,4 @@\n-    41\n+    42\n }\n #[cfg(test)]\n",
+            "@@ -9,1 +9,4 @@ fn x() {\n }\n+#[cfg(test)]\n+mod tests {\n+    #[test]\n",
+        ];
+        let names = [
+            ("src/lib.rs", "a/src/lib.rs"),
+            ("my lib.rs", "a/my lib.rs\t"),
+            ("\"é.rs", r#""a/\"\303\251.rs""#),
+        ];
+        for (path, written) in names {
+            let text = |hunk: &str| format!("diff --git x y\nindex 1..2\n--- {written}\n+++ z\n{hunk}");
+            for hunk in changed {
+                assert_eq!(
+                    sensitive_paths(&diff(&[path], &text(hunk)), &[]),
+                    [path],
+                    "{hunk}"
+                );
+            }
+            for hunk in unchanged {
+                assert_eq!(
+                    sensitive_paths(&diff(&[path], &text(hunk)), &[]),
+                    [""; 0],
+                    "{hunk}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -47,10 +47,16 @@ impl Default for Gate {
 impl Gate {
     /// Returns the right to start one effect, or why there is none any more.
     pub(crate) async fn pass(&self) -> Result<Pass, Closing> {
+        self.pass_below(Closing::Release).await
+    }
+
+    /// Returns the right to go on with an effect of several parts that is under way: only a closing at least as firm
+    /// as `firmness` ends it between two parts.
+    pub(crate) async fn pass_below(&self, firmness: Closing) -> Result<Pass, Closing> {
         let inside = Arc::clone(&self.inside).lock_owned().await;
         match *self.state.borrow() {
-            None => Ok(Pass { _inside: inside }),
-            Some(closing) => Err(closing),
+            Some(closing) if closing >= firmness => Err(closing),
+            _ => Ok(Pass { _inside: inside }),
         }
     }
 
@@ -107,6 +113,15 @@ mod tests {
         drop(pass);
         closer.await.unwrap();
         assert_eq!(gate.pass().await.unwrap_err(), Closing::Pause);
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_goes_on_until_it_is_closed_as_firmly_as_that() {
+        let gate = Gate::default();
+        gate.close(Closing::Pause).await;
+        assert!(gate.pass_below(Closing::Stop).await.is_ok());
+        gate.close(Closing::Stop).await;
+        assert_eq!(gate.pass_below(Closing::Stop).await.unwrap_err(), Closing::Stop);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::environment::{self, Layer, LayerStore, PrepareRequest, Prepared};
 use crate::error::Error;
 use crate::model::{Project, SetupNetwork, TreeId};
-use crate::sandbox::{CommandOutcome, CommandSpec, Exit, Limits, Network, RunLock, Sandbox};
+use crate::sandbox::{CommandOutcome, CommandSpec, Exit, Limits, Network, RunLock, RunningCommand, Sandbox};
 use crate::vcs::{Checkout, Vcs};
 
 /// How long the leftovers of a dead process may hold a command lock before it is an error.
@@ -148,26 +148,31 @@ impl Ground {
         commands: &[String],
         stop: &CancellationToken,
     ) -> Result<Vec<Checked>, Error> {
-        let mut checked = Vec::new();
+        let mut checked: Vec<Checked> = Vec::new();
         for command in commands {
-            let spec = CommandSpec {
-                script: command.clone(),
-                checkout: place.checkout().dir,
-                home: place.home(),
-                network: Network::Off,
-                limits: Limits::default(),
-            };
-            let running = self.sandbox.start(&spec, Some(place.lock().await?)).await?;
+            if stop.is_cancelled() || checked.last().is_some_and(|last| !last.ok()) {
+                break;
+            }
+            let running = self.start_check(place, command).await?;
             let outcome = running.wait(stop).await;
             checked.push(Checked {
                 command: command.clone(),
                 outcome,
             });
-            if checked.last().is_some_and(|last| !last.ok()) {
-                break;
-            }
         }
         Ok(checked)
+    }
+
+    /// Starts a check command in the place; returns when it runs.
+    pub(crate) async fn start_check(&self, place: &Place, command: &str) -> Result<RunningCommand, Error> {
+        let spec = CommandSpec {
+            script: command.to_owned(),
+            checkout: place.checkout().dir,
+            home: place.home(),
+            network: Network::Off,
+            limits: Limits::default(),
+        };
+        Ok(self.sandbox.start(&spec, Some(place.lock().await?)).await?)
     }
 }
 

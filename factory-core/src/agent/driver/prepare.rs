@@ -27,10 +27,10 @@ impl Driver {
         let Some(pass) = self.intend(Entry::one(NewEvent::system(started))).await? else {
             return Ok(Then::GoOn);
         };
-        drop(pass);
         let begun = Instant::now();
         let ground = &self.equipment.ground;
         let tree = ground.vcs.tree_of(&ground.store(), &base).await?;
+        drop(pass);
         let prepared = ground.environment(&tree, self.gate.stopped()).await?;
         let mut finished = SetupFinished {
             base_tree: tree.clone(),

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use super::prepare::denied;
 use super::{Driver, Then};
+use crate::agent::ground::Checked;
 use crate::agent::sensitive::sensitive_paths;
 use crate::error::Error;
+use crate::gate::Closing;
 use crate::journal::Entry;
 use crate::model::payload::{CheckFinished, CheckResult, CheckStarted};
 use crate::model::{NewEvent, TreeId};
@@ -33,13 +35,11 @@ impl Driver {
         let (results, outputs) = if commands.is_empty() {
             (Vec::new(), Vec::new())
         } else {
-            self.run_checks(&snapshot.tree, &commands).await?
+            match self.run_checks(&snapshot.tree, &commands).await? {
+                Some(ended) => ended,
+                None => return Ok(Then::GoOn),
+            }
         };
-        let stopped = self.gate.stopped().is_cancelled();
-        if stopped {
-            // A round that was killed proves nothing; the run is over.
-            return Ok(Then::GoOn);
-        }
         let sensitive = match self.state.base_tree() {
             Some(base) => {
                 let diff = vcs.diff(&store, base, &snapshot.tree, &[]).await?;
@@ -60,11 +60,13 @@ impl Driver {
         Ok(Then::GoOn)
     }
 
+    /// Runs the commands on the tree. None where the round was not begun because of a pause, or killed by a stop: such
+    /// a round proves nothing, and a run that goes on has it again.
     async fn run_checks(
         &self,
         tree: &TreeId,
         commands: &[String],
-    ) -> Result<(Vec<CheckResult>, Vec<Blob>), Error> {
+    ) -> Result<Option<(Vec<CheckResult>, Vec<Blob>)>, Error> {
         let ground = &self.equipment.ground;
         let proof = self.equipment.proof();
         let stop = self.gate.stopped();
@@ -73,10 +75,28 @@ impl Driver {
         let prepared = ground.environment(base, stop).await?;
         super::prepare::make_folder(proof.root()).await?;
         ground.lay(&proof, tree, prepared.layer.as_ref(), stop).await?;
-        let checked = ground.check(&proof, commands, stop).await?;
         let mut results = Vec::new();
         let mut outputs = Vec::new();
-        for checked in checked {
+        for command in commands {
+            // A pause lets a round end that has begun.
+            let firmness = if results.is_empty() {
+                Closing::Release
+            } else {
+                Closing::Stop
+            };
+            let Ok(pass) = self.gate.pass_below(firmness).await else {
+                return Ok(None);
+            };
+            let running = ground.start_check(&proof, command).await?;
+            drop(pass);
+            let outcome = running.wait(stop).await;
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            let checked = Checked {
+                command: command.clone(),
+                outcome,
+            };
             let (ok, work_ms) = (checked.ok(), checked.work_ms());
             let output = Blob::new(checked.outcome.output.into_bytes());
             results.push(CheckResult {
@@ -87,9 +107,12 @@ impl Driver {
                 work_ms,
             });
             outputs.push(output);
+            if !ok {
+                break;
+            }
         }
         // What the checks left is of no use to anyone, and the next round makes the place anew if this fails.
         let _ = crate::agent::remove(proof.root().to_owned()).await;
-        Ok((results, outputs))
+        Ok(Some((results, outputs)))
     }
 }

@@ -41,8 +41,14 @@ impl Driver {
         };
         let vcs = self.equipment.ground.vcs.clone();
         let repository = self.equipment.ground.project.local_path.clone();
-        let branch = match begun {
-            Some(Operation::Publish { branch, .. }) => branch,
+        // The pass is held until the branch stands, so that after the answer to a pause nothing changes the repository.
+        let (branch, pass) = match begun {
+            Some(Operation::Publish { branch, .. }) => {
+                let Ok(pass) = self.gate.pass().await else {
+                    return Ok(Then::GoOn);
+                };
+                (branch, pass)
+            }
             None => {
                 let branch = vcs
                     .free_branch(&repository, &format!("factory/run-{}", self.run))
@@ -55,14 +61,14 @@ impl Driver {
                 let Some(pass) = self.intend(started).await? else {
                     return Ok(Then::GoOn);
                 };
-                drop(pass);
-                branch
+                (branch, pass)
             }
         };
         let store = self.equipment.ground.store();
         let published = vcs
             .publish(&store, &repository, &branch, &commit, self.gate.stopped())
             .await;
+        drop(pass);
         let operation = Operation::Publish {
             branch: branch.clone(),
             commit: commit.clone(),

@@ -223,6 +223,9 @@ impl State {
                 self.finished_steps.insert(finished.step);
                 self.active_step = None;
                 self.text_only_replies = 0;
+                // The step is not to be gone on with, and steps that end are no loop, however alike they end.
+                self.pending.retain(|pending| *pending != Pending::NoToolCall);
+                self.repeats.clear();
             }
             EventKind::ToolStarted(started) => {
                 if let Some(batch) = &mut self.batch {
@@ -238,12 +241,14 @@ impl State {
                 self.repeats.clear();
             }
             EventKind::LoopDetected(detected) => {
-                if detected.count > REPEATS_BORNE {
+                let told = Pending::Loop {
+                    tool: detected.tool.clone(),
+                };
+                // Who repeats itself within one reply has not been told yet.
+                if detected.count > REPEATS_BORNE && !self.pending.contains(&told) {
                     self.stuck = Some(detected.tool.clone());
-                } else {
-                    self.pending.push(Pending::Loop {
-                        tool: detected.tool.clone(),
-                    });
+                } else if !self.pending.contains(&told) {
+                    self.pending.push(told);
                 }
             }
             EventKind::CheckpointCreated(created) => {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 
 use super::{Driver, Then};
+use crate::agent::act::TRANSIENT_FAILURES;
 use crate::agent::conversation::{self, estimate, tokens};
 use crate::agent::plan_reply;
 use crate::agent::prompt::{self, Surroundings};
@@ -14,7 +15,7 @@ use crate::error::{Error, chain};
 use crate::event_bus::Notice;
 use crate::gate::Closing;
 use crate::journal::Entry;
-use crate::llm::{ChatRequest, Delta, LlmError, Message, Reply, Role, ToolCall};
+use crate::llm::{ChatRequest, Delta, EndReason, LlmError, Message, Reply, Role, ToolCall};
 use crate::model::payload::{
     BudgetWarned, ContextCompacted, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded,
     MessageRef, PlanGenerated, ToolCallRef,
@@ -100,7 +101,7 @@ impl Driver {
                     usage,
                 };
                 self.record(Entry::one(NewEvent::system(failed))).await?;
-                if failure == LlmFailure::Transient {
+                if failure == LlmFailure::Transient && self.state.transient_failures < TRANSIENT_FAILURES {
                     self.back_off(wait).await;
                 }
             }
@@ -373,6 +374,7 @@ impl Driver {
         let mut events = vec![NewEvent::by(Self::agent(), responded).in_step(step)];
         if self.state.plan.is_none()
             && reply.tool_calls.is_empty()
+            && reply.end != EndReason::Length
             && let Some(titles) = plan_reply::plan_in_text(&reply.text)
         {
             let plan = self.state.new_plan(titles);

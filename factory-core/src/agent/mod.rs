@@ -13,7 +13,7 @@ mod prompt;
 mod sensitive;
 mod state;
 
-pub(crate) use driver::{drive, park_failed};
+pub(crate) use driver::{PARK_AGAIN, PARK_TRIES, drive, park_failed};
 pub(crate) use equipment::Equipment;
 pub(crate) use ground::{Ground, Place, remove};
 pub(crate) use state::State;

@@ -20,7 +20,7 @@ impl Factory {
     /// [`Error::NotAllowed`] where the run rests already.
     pub async fn pause(&self, run: RunId) -> Result<Run, Error> {
         self.require(run, crate::model::Transition::Pause).await?;
-        self.inner.workers.close(run, Closing::Pause).await;
+        let _no_start = self.inner.workers.close(run, Closing::Pause).await;
         let paused = RunPaused {
             reason: StatusReason::Operator,
             detail: Some(format!("paused by the operator; `factory resume {run}` goes on")),
@@ -37,29 +37,29 @@ impl Factory {
     /// Ends the run for good: whatever it runs is killed with all its processes.
     pub async fn stop(&self, run: RunId) -> Result<Run, Error> {
         self.require(run, crate::model::Transition::Stop).await?;
-        self.inner.workers.close(run, Closing::Stop).await;
+        let no_start = self.inner.workers.close(run, Closing::Stop).await;
         let stopped = RunStopped {
             detail: Some("stopped by the operator".to_owned()),
         };
-        self.say(
-            run,
-            stopped.into(),
-            Some(ApprovalChange::CloseAll),
-            Urgency::First,
-        )
-        .await
+        let row = self
+            .say(
+                run,
+                stopped.into(),
+                Some(ApprovalChange::CloseAll),
+                Urgency::First,
+            )
+            .await?;
+        if no_start.is_some() {
+            // Nobody worked on it who would do so.
+            self.tidy(run).await;
+        }
+        Ok(row)
     }
 
     /// Steers the run: the text is delivered with the next model call.
     pub async fn direct(&self, run: RunId, text: &str) -> Result<Run, Error> {
         let text = checked(text, "directive")?;
-        let row = self.inner.journal.store().run(run).await?;
-        if row.status.is_final() {
-            return Err(Error::Conflict {
-                run,
-                detail: format!("it is {} and takes no directives any more", row.status),
-            });
-        }
+        self.require_open(run, "takes no directives").await?;
         self.say(run, DirectiveReceived { text }.into(), None, Urgency::Normal)
             .await
     }
@@ -106,8 +106,17 @@ impl Factory {
 
     /// Sets the run's bounds anew. A run that is paused because they were spent may then be resumed.
     pub async fn raise(&self, run: RunId, budget: Budget) -> Result<Run, Error> {
+        self.require_open(run, "spends nothing").await?;
         self.say(run, BudgetRaised { budget }.into(), None, Urgency::Normal)
             .await
+    }
+
+    async fn require_open(&self, run: RunId, what: &str) -> Result<(), Error> {
+        let status = self.inner.journal.store().run(run).await?.status;
+        if status.is_final() {
+            return Err(conflict(run, &format!("it is {status} and {what} any more")));
+        }
+        Ok(())
     }
 
     async fn require(&self, run: RunId, transition: crate::model::Transition) -> Result<(), Error> {

@@ -16,12 +16,6 @@ use crate::store::Claimable;
 /// How long to wait before looking again at a run whose claim is being put down.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long to wait before trying again to park a run whose driver failed; the disk may be full.
-const PARK_AGAIN: Duration = Duration::from_secs(2);
-
-/// How often that is tried. After that the claim is recovered at the next start.
-const PARK_TRIES: u32 = 150;
-
 /// A run's worker in this process.
 #[derive(Debug, Clone)]
 struct Worker {
@@ -46,6 +40,12 @@ enum Starting {
     ShuttingDown,
 }
 
+/// While it is held, no worker starts.
+#[derive(Debug)]
+pub(super) struct StartsHeld<'a> {
+    _starting: tokio::sync::MutexGuard<'a, Starting>,
+}
+
 impl Workers {
     pub(super) fn any(&self) -> bool {
         !self.map().is_empty()
@@ -60,14 +60,26 @@ impl Workers {
         self.map().get(&run).cloned()
     }
 
-    /// Closes the run's gate, if somebody works on it, and returns once no effect can start any more.
-    pub(super) async fn close(&self, run: RunId, closing: Closing) {
-        let worker = {
-            let _starting = self.starting.lock().await;
-            self.get(run)
+    /// Closes the run's gate, if somebody works on it, and returns once no effect can start any more. Where nobody
+    /// does, nobody begins to until the answer is dropped.
+    pub(super) async fn close(&self, run: RunId, closing: Closing) -> Option<StartsHeld<'_>> {
+        let starting = self.starting.lock().await;
+        let Some(worker) = self.get(run) else {
+            return Some(StartsHeld { _starting: starting });
         };
-        if let Some(worker) = worker {
-            worker.gate.close(closing).await;
+        drop(starting);
+        worker.gate.close(closing).await;
+        None
+    }
+
+    /// Forgets the worker that has this gate, and none that came after it.
+    fn forget(&self, run: RunId, gate: &Arc<Gate>) {
+        let mut by_run = self.map();
+        if by_run
+            .get(&run)
+            .is_some_and(|worker| Arc::ptr_eq(&worker.gate, gate))
+        {
+            by_run.remove(&run);
         }
     }
 }
@@ -100,6 +112,9 @@ impl Factory {
         if *starting == Starting::ShuttingDown {
             return Ok(Started::ShuttingDown);
         }
+        if self.inner.workers.get(run).is_some() {
+            return Ok(Started::NotNow);
+        }
         let row = self.inner.journal.store().run(run).await?;
         let Some(project) = row.project_id else {
             return Err(Error::BadInput(format!(
@@ -128,8 +143,11 @@ impl Factory {
         let equipment = self.equipment(project, run, llm);
         let factory = self.clone();
         tokio::spawn(async move {
-            factory.work(equipment, run, claimed.fence, gate).await;
-            factory.inner.workers.map().remove(&run);
+            factory
+                .work(equipment, run, claimed.fence, Arc::clone(&gate))
+                .await;
+            factory.tidy(run).await;
+            factory.inner.workers.forget(run, &gate);
             // Nobody may be waiting.
             let _ = done.send(true);
         });
@@ -139,24 +157,24 @@ impl Factory {
     async fn work(&self, equipment: agent::Equipment, run: RunId, fence: Fence, gate: Arc<Gate>) {
         let driven = tokio::spawn(agent::drive(equipment, run, fence, gate)).await;
         let error = match driven {
-            Ok(Ok(())) => return self.tidy(run).await,
+            Ok(Ok(())) => return,
             Ok(Err(error)) => error,
             Err(panic) => Error::Internal(format!("the run's worker panicked: {panic}")),
         };
         tracing::error!(run = %run, error = %crate::error::chain(&error), "the run cannot go on");
-        for _ in 0..PARK_TRIES {
+        for _ in 0..agent::PARK_TRIES {
             match agent::park_failed(&self.inner.journal, run, fence, &error).await {
                 Ok(()) => return,
                 Err(failed) => {
                     tracing::error!(run = %run, error = %crate::error::chain(&failed), "the run cannot be parked yet");
-                    tokio::time::sleep(PARK_AGAIN).await;
+                    tokio::time::sleep(agent::PARK_AGAIN).await;
                 }
             }
         }
     }
 
     /// Removes what a final run no longer needs: checkout and home. Its trees, commits and events stay.
-    async fn tidy(&self, run: RunId) {
+    pub(super) async fn tidy(&self, run: RunId) {
         let Ok(row) = self.inner.journal.store().run(run).await else {
             return;
         };

@@ -19,13 +19,26 @@ use super::equipment::Equipment;
 use super::state::State;
 use crate::error::Error;
 use crate::gate::{Closing, Gate, Pass};
-use crate::journal::{Entry, Intent};
+use crate::journal::{Entry, Intent, JournalError};
 use crate::model::payload::{self, BudgetExhausted, RunPaused, RunReleased};
 use crate::model::{Actor, Event, EventKind, Fence, NewEvent, RunId, StatusReason, StepId};
 use crate::store::{Page, StoreError};
 
 /// How long a worker that was told to pause waits for the pause to be stored before it gives the run back.
 const PAUSE_STORED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The first waits for room on a full disk, which may be short of it for a moment only.
+const FULL_DISK_WAITS: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+];
+
+/// How long to wait between tries to store what became of a run while the disk is full.
+pub(crate) const PARK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How often that is tried. After that the claim is recovered at the next start.
+pub(crate) const PARK_TRIES: usize = 150;
 
 /// What follows after an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,15 +172,33 @@ impl Driver {
         Ok(Then::GoOn)
     }
 
-    /// Stores facts, whatever happened meanwhile.
+    /// Stores facts, whatever happened meanwhile. A full disk is waited out with the facts in hand: a reply that was
+    /// received is not asked for again.
     async fn record(&mut self, entry: Entry) -> Result<(), Error> {
-        let (_, events) = self
-            .equipment
-            .journal
-            .write(self.run, Some(self.fence), entry)
-            .await?;
-        self.fold(&events);
-        Ok(())
+        let mut waits = FULL_DISK_WAITS
+            .into_iter()
+            .chain(std::iter::repeat_n(PARK_AGAIN, PARK_TRIES));
+        loop {
+            match self
+                .equipment
+                .journal
+                .write(self.run, Some(self.fence), entry.clone())
+                .await
+            {
+                Ok((_, events)) => {
+                    self.fold(&events);
+                    return Ok(());
+                }
+                Err(JournalError::Store(error @ StoreError::StorageFull)) => {
+                    let Some(wait) = waits.next() else {
+                        return Err(error.into());
+                    };
+                    tracing::error!(run = %self.run, %error, "what has happened cannot be stored yet");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Stores events that bring the run to rest or to its end, and the end of the claim with them.
@@ -227,7 +258,7 @@ impl Driver {
         match journal.write(self.run, Some(self.fence), released).await {
             Ok(_) => Ok(()),
             // A pause or stop came between; the claim alone is left to be ended.
-            Err(crate::journal::JournalError::Refused { .. }) => {
+            Err(JournalError::Refused { .. }) => {
                 Ok(journal.store().release_claim(self.run, self.fence).await?)
             }
             Err(error) => Err(error.into()),
@@ -326,10 +357,8 @@ pub(crate) async fn park_failed(
     let entry = Entry::one(NewEvent::system(paused)).releasing();
     match journal.write(run, Some(fence), entry).await {
         Ok(_) => Ok(()),
-        Err(crate::journal::JournalError::Refused { .. }) => {
-            Ok(journal.store().release_claim(run, fence).await?)
-        }
-        Err(crate::journal::JournalError::Store(StoreError::Fenced { .. })) => Ok(()),
+        Err(JournalError::Refused { .. }) => Ok(journal.store().release_claim(run, fence).await?),
+        Err(JournalError::Store(StoreError::Fenced { .. })) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -7,11 +7,16 @@
     reason = "each test binary uses its own part of it"
 )]
 
+pub mod crash;
+pub mod history;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
-use factory_core::factory::{AddProject, Sockets, Submit};
+use factory_core::factory::{AddProject, ApproveTree, Sockets, Submit};
+use factory_core::llm::Llm;
 use factory_core::llm::scripted::{Script, ScriptArguments, ScriptReply, ScriptedLlm};
 use factory_core::model::{
     ApprovalPolicy, ApprovalSubject, Event, Project, Run, RunId, RunSpec, Seq, TreeId,
@@ -37,17 +42,20 @@ impl Workshop {
     }
 
     pub async fn with_checks(script: Script, checks: &[&str]) -> Self {
+        Self::in_repository(script, checks, &small_repository()).await
+    }
+
+    pub async fn in_repository(script: Script, checks: &[&str], files: &[(&'static str, String)]) -> Self {
+        Self::make(sockets(scripted(script)), checks, files).await
+    }
+
+    /// Opens a factory with these sockets; the model is the one under the name `script`.
+    pub async fn make(sockets: Sockets, checks: &[&str], files: &[(&'static str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let repository = folder.path().join("repository");
-        make_repository(&repository, &small_repository());
-        let factory = open(folder.path(), script).await;
-        let add = AddProject {
-            path: repository,
-            checks: Some(checks.iter().map(|&check| check.to_owned()).collect()),
-            setup: Some(Vec::new()),
-            ..AddProject::default()
-        };
-        let project = factory.add_project(add).await.unwrap().project;
+        make_repository(&repository, files);
+        let factory = open_with(folder.path(), sockets).await;
+        let project = add_project(&factory, &repository, checks).await;
         Self {
             folder,
             factory,
@@ -110,17 +118,80 @@ impl Workshop {
         }
     }
 
+    /// Files a run and works on it until it rests.
+    pub async fn run(&self, approval: ApprovalPolicy) -> Run {
+        let run = self.submit(approval).await;
+        self.factory.drive(run.id).await.unwrap()
+    }
+
+    /// Approves what the run offers, and works on it until it rests again.
+    pub async fn approve(&self, run: RunId) -> Run {
+        let tree = self.offered(run).await;
+        self.factory
+            .approve(run, ApproveTree { tree, message: None })
+            .await
+            .unwrap();
+        self.factory.drive(run).await.unwrap()
+    }
+
+    /// Works on the run in the background.
+    pub fn start(&self, run: RunId) -> tokio::task::JoinHandle<Run> {
+        let factory = self.factory.clone();
+        tokio::spawn(async move { factory.drive(run).await.unwrap() })
+    }
+
+    /// Waits until the run has `count` events of the type.
+    pub async fn wait_for(&self, run: RunId, type_name: &str, count: usize) {
+        let found = async {
+            while history::count(&self.events(run).await, type_name) < count {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(60), found).await;
+        assert!(found.is_ok(), "no {type_name}: {:#?}", self.types(run).await);
+    }
+
     pub fn git(&self, arguments: &[&str]) -> String {
         git(&self.repository(), arguments)
     }
+
+    /// Where the agent of the run works.
+    pub fn checkout(&self, run: RunId) -> PathBuf {
+        self.folder
+            .path()
+            .join("data/runs")
+            .join(run.to_string())
+            .join("work/checkout")
+    }
+}
+
+pub async fn add_project(factory: &Factory, repository: &Path, checks: &[&str]) -> Project {
+    let add = AddProject {
+        path: repository.to_owned(),
+        checks: Some(checks.iter().map(|&check| check.to_owned()).collect()),
+        setup: Some(Vec::new()),
+        ..AddProject::default()
+    };
+    factory.add_project(add).await.unwrap().project
+}
+
+pub fn scripted(script: Script) -> Arc<dyn Llm> {
+    Arc::new(ScriptedLlm::new("script", script))
+}
+
+/// Returns sockets in which `script` is this model.
+pub fn sockets(model: Arc<dyn Llm>) -> Sockets {
+    let mut sockets = Sockets::default();
+    sockets.models.insert("script".to_owned(), model);
+    sockets
 }
 
 /// Opens the factory of a folder.
 pub async fn open(folder: &Path, script: Script) -> Factory {
-    let mut sockets = Sockets::default();
-    sockets
-        .models
-        .insert("script".to_owned(), Arc::new(ScriptedLlm::new("script", script)));
+    open_with(folder, sockets(scripted(script))).await
+}
+
+pub async fn open_with(folder: &Path, sockets: Sockets) -> Factory {
     Factory::open_with(Settings::new(folder.join("data"), host()), sockets)
         .await
         .unwrap()
@@ -173,6 +244,21 @@ pub fn git(path: &Path, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The shortest conversation that reaches the goal.
+pub fn right_at_once() -> Script {
+    Script::new().reply(plan(&["Change the answer"])).reply(right())
+}
+
+/// The right answer and the end of the step, in one reply.
+pub fn right() -> ScriptReply {
+    write("answer.txt", "42\n")
+        .and_tool_call("finish_step", ScriptArguments(json!({"summary": "changed it"})))
+}
+
+pub fn command(script: &str) -> ScriptReply {
+    ScriptReply::tool_call("run_command", json!({ "command": script }))
 }
 
 /// The usual conversation: a plan of one step, a wrong answer, a red check, the right answer.

@@ -121,3 +121,179 @@ fn size(message: &Message) -> usize {
 fn tool_size(tool: &ToolSpec) -> usize {
     tool.name.len() + tool.description.len() + tool.parameters.to_string().len() + MESSAGE_OVERHEAD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::ToolCall;
+    use crate::model::BlobId;
+    use crate::store::MemoryStore;
+
+    fn tool_result(text: &str) -> Message {
+        Message {
+            tool_call_id: Some("id".to_owned()),
+            ..Message::new(Role::Tool, text)
+        }
+    }
+
+    /// A conversation of the opening, then a call and a result for each of `results`.
+    fn conversation(results: &[&str]) -> (State, Conversation) {
+        let mut state = State::default();
+        let mut messages = vec![
+            Message::new(Role::System, "rules"),
+            Message::new(Role::User, "goal"),
+        ];
+        state.origins = vec![None, None];
+        for (result, call) in results.iter().zip(1..) {
+            messages.extend([Message::new(Role::Assistant, "look"), tool_result(result)]);
+            state.origins.extend([None, Some((call, 0))]);
+        }
+        (state, Conversation { messages })
+    }
+
+    #[test]
+    fn the_oldest_results_go_first_and_only_as_many_as_must() {
+        let (long, short) = ("x".repeat(3000), "y");
+        let (mut state, conversation) = conversation(&[&long, short, &long, &long]);
+        assert_eq!(conversation.droppable(&state, 0), []);
+        assert_eq!(conversation.droppable(&state, 1), [(1, 0)]);
+        assert_eq!(conversation.droppable(&state, 1000), [(1, 0), (3, 0)]);
+        state.dropped.insert((1, 0));
+        assert_eq!(conversation.droppable(&state, u64::MAX), [(3, 0), (4, 0)]);
+    }
+
+    #[test]
+    fn a_dropped_result_becomes_a_stub_and_all_else_stays() {
+        let (mut state, conversation) = conversation(&["first", "second"]);
+        let new = [Message::new(Role::User, "go on")];
+        let whole = conversation.prompt(&state, &new);
+        state.dropped.insert((1, 0));
+        let mut expected = whole.clone();
+        expected[3].text = prompt::stub("first".len());
+        assert_eq!(conversation.prompt(&state, &new), expected);
+        assert_eq!(whole.last(), Some(&new[0]));
+    }
+
+    #[test]
+    fn an_estimate_counts_texts_calls_and_tools() {
+        let call = ToolCall {
+            id: "1".to_owned(),
+            name: "f".to_owned(),
+            arguments: "x".repeat(300),
+        };
+        let message = Message {
+            tool_calls: vec![call],
+            ..Message::new(Role::Assistant, "y".repeat(300))
+        };
+        let tool = ToolSpec {
+            name: "f".to_owned(),
+            description: "z".repeat(300),
+            parameters: serde_json::json!({}),
+        };
+        let empty = ChatRequest {
+            messages: vec![],
+            tools: vec![],
+            max_tokens: 1,
+        };
+        assert_eq!(estimate(&empty), 0);
+        assert!(
+            estimate(&ChatRequest {
+                messages: vec![message.clone()],
+                ..empty.clone()
+            }) > 200
+        );
+        assert!(
+            estimate(&ChatRequest {
+                messages: vec![message],
+                tools: vec![tool],
+                ..empty
+            }) > 300
+        );
+    }
+
+    #[test]
+    fn the_largest_part_is_named_for_the_operator() {
+        let request = |messages: Vec<Message>| ChatRequest {
+            messages,
+            tools: vec![],
+            max_tokens: 1,
+        };
+        let long = "x".repeat(100);
+        let base = || {
+            vec![
+                Message::new(Role::System, "rules"),
+                Message::new(Role::User, "goal"),
+            ]
+        };
+        let cases = [
+            (
+                vec![
+                    Message::new(Role::System, &long),
+                    Message::new(Role::User, "goal"),
+                ],
+                "the standing instructions (116 bytes)",
+            ),
+            (
+                vec![Message::new(Role::System, "r"), Message::new(Role::User, &long)],
+                "the goal with the project's instructions (116 bytes)",
+            ),
+            (
+                [base(), vec![Message::new(Role::User, &long)]].concat(),
+                "a message with directives or check output (116 bytes)",
+            ),
+            (
+                [base(), vec![Message::new(Role::Assistant, &long)]].concat(),
+                "a reply of the model (116 bytes)",
+            ),
+            (
+                [base(), vec![tool_result(&long)]].concat(),
+                "a tool's result (116 bytes)",
+            ),
+            (vec![], ""),
+        ];
+        for (messages, expected) in cases {
+            assert_eq!(largest_part(&request(messages)), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stored_reply_is_read_back_with_its_calls() {
+        let call = ToolCall {
+            id: "1".to_owned(),
+            name: "f".to_owned(),
+            arguments: "{}".to_owned(),
+        };
+        let reply = Reply {
+            text: "so".to_owned(),
+            thinking: "hm".to_owned(),
+            tool_calls: vec![call.clone()],
+            tokens: crate::llm::TokenCount::default(),
+            end: crate::llm::EndReason::ToolCalls,
+        };
+        let content = serde_json::to_vec(&reply).unwrap();
+        let reference = |role| MessageRef {
+            role,
+            blob: BlobId::of(&content),
+            tool_call_id: None,
+        };
+        let expected = Message {
+            tool_calls: vec![call],
+            ..Message::new(Role::Assistant, "so")
+        };
+        assert_eq!(read(&reference(Role::Assistant), &content), expected);
+        assert_eq!(
+            read(&reference(Role::User), b"\xffgoal"),
+            Message::new(Role::User, "\u{fffd}goal")
+        );
+
+        let mut state = State::default();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let mut conversation = Conversation::default();
+        conversation.catch_up(&state, &store).await.unwrap();
+        state.conversation.push(reference(Role::User));
+        assert!(matches!(
+            conversation.catch_up(&state, &store).await,
+            Err(StoreError::NotFound { .. })
+        ));
+    }
+}

@@ -8,6 +8,8 @@ mod conversation;
 mod driver;
 mod equipment;
 mod ground;
+#[cfg(test)]
+mod machine_tests;
 mod plan_reply;
 mod prompt;
 mod sensitive;

@@ -154,3 +154,6 @@ pub(super) const REPAIR_CHECKS: &str = "Make the project's checks pass";
 pub(super) const REPAIR_REJECTED: &str = "Do what the operator's rejection asks for";
 /// The title of the step that follows a late directive.
 pub(super) const REPAIR_DIRECTIVE: &str = "Do what the operator directs";
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,15 @@ pub(super) async fn connect(data_folder: &Path) -> Result<Reached, Failure> {
     let address = Address::of(data_folder)?;
     let stream = match UnixStream::connect(&address.path).await {
         Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(Reached::Dead),
+        // Reset: the listener went away between the call and its acceptance.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+            ) =>
+        {
+            return Ok(Reached::Dead);
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reached::Absent),
         Err(error) => {
             return Err(Failure::caused(

@@ -1,0 +1,1 @@
+//! Hand-made histories, each bad in its own way.

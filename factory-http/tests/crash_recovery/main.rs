@@ -1,0 +1,101 @@
+//! Kills the real program at random moments of runs, resumes them, and compares how they end with a run that nobody
+//! disturbed. The model is a process of its own, and its log is a witness from outside.
+//!
+//! `FACTORY_TEST_KILLS` says how often to kill, `FACTORY_TEST_SEED` repeats the choices of an earlier run.
+
+mod checker;
+mod dice;
+mod evidence;
+mod forgetful;
+mod life;
+mod phase;
+mod place;
+mod report;
+mod scenario;
+
+use std::time::Instant;
+
+use factory_core::model::{EventKind, RunStatus};
+
+use checker::violations;
+use dice::Dice;
+use evidence::Evidence;
+use life::{Aim, live};
+use phase::Phase;
+use report::Report;
+
+/// How many kills the ordinary run of the tests makes.
+const FEW: u32 = 12;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_runs_end_as_undisturbed_ones() {
+    let wanted = std::env::var("FACTORY_TEST_KILLS")
+        .map_or(FEW, |text| text.parse().expect("FACTORY_TEST_KILLS is a number"));
+    let seed = Dice::seed_of_the_day();
+    println!("FACTORY_TEST_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let undisturbed = undisturbed(&mut dice).await;
+
+    let begun = Instant::now();
+    let mut report = Report::default();
+    while !report.is_enough(wanted) {
+        let mut hand = hand(&mut dice, &report);
+        let mut hits = Vec::new();
+        let left = wanted.saturating_sub(report.total()).max(1) as usize;
+        hand.truncate(left.max(2));
+        hand.reverse();
+        let (place, evidence) = live(&mut dice, || hand.pop(), |phase| hits.push(phase)).await;
+        let wrong = violations(&evidence, &undisturbed);
+        assert!(
+            wrong.is_empty(),
+            "seed {seed}, run {} after {} kills ({hits:?}):\n{}",
+            report.runs + 1,
+            report.total(),
+            wrong
+                .iter()
+                .map(|violation| format!("  {violation}\n"))
+                .collect::<String>()
+        );
+        hits.into_iter().for_each(|phase| report.count(phase));
+        report.parked += pauses(&evidence);
+        report.runs += 1;
+        report.took = begun.elapsed();
+        place.take_away();
+    }
+    println!("{report}");
+}
+
+/// Returns a run that nobody disturbed, with nothing wrong in it.
+async fn undisturbed(dice: &mut Dice) -> Evidence {
+    let (place, evidence) = live(dice, || None, |_| {}).await;
+    assert_eq!(
+        evidence.run.status,
+        RunStatus::Complete,
+        "{:?}",
+        evidence.run.detail
+    );
+    assert_eq!(violations(&evidence, &evidence), []);
+    let asked = evidence.model_log.iter().filter(|said| said.event == "asked");
+    assert_eq!(asked.count(), scenario::script().replies.len());
+    place.take_away();
+    evidence
+}
+
+/// Returns where to kill the processes of the next run: in every phase, in an order of its own; the publication comes
+/// last, because nothing comes after it.
+fn hand(dice: &mut Dice, report: &Report) -> Vec<Aim> {
+    let work = [Phase::Generation, Phase::Tool, Phase::Git, Phase::Check];
+    let mut hand: Vec<_> = work.map(Aim::In).into_iter().chain([Aim::Anywhere]).collect();
+    hand.extend(report.lacking().map(Aim::In));
+    dice.shuffle(&mut hand);
+    hand.push(Aim::In(Phase::Publish));
+    hand
+}
+
+fn pauses(evidence: &Evidence) -> u32 {
+    let pauses = evidence
+        .events
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::RunPaused(_)));
+    u32::try_from(pauses.count()).expect("few pauses")
+}

@@ -317,7 +317,7 @@ async fn a_data_folder_has_one_owner() {
             assert_eq!(
                 (pid, folder),
                 (
-                    std::process::id(),
+                    Some(std::process::id()),
                     shop.folder.path().join("data").canonicalize().unwrap()
                 )
             );

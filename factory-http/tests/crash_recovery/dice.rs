@@ -1,6 +1,6 @@
 //! A seeded generator: the same seed gives the same choices, so that a failure can be played again.
 
-/// SplitMix64: small, well spread, and the same everywhere.
+/// `SplitMix64`: small, well spread, and the same everywhere.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 

@@ -8,7 +8,7 @@ use crate::place::{OperatorsOwn, Place, Said};
 /// A process was killed.
 #[derive(Debug, Clone)]
 pub(crate) struct Death {
-    /// What the run was in the middle of.
+    /// What the run was in the middle of; none where its end was stored already.
     pub(crate) phase: Option<Phase>,
     /// What was stored.
     pub(crate) events: Vec<Event>,

@@ -25,8 +25,8 @@ const LAG_MS: &str = "FACTORY_TEST_CRASH_LAG_MS";
 /// The turns of the model in which processes are killed.
 const TURNS: [u64; 3] = [2, 4, 6];
 
-/// How long the untrustworthy store holds back what it has answered: several turns.
-const LAG: Duration = Duration::from_millis(700);
+/// How long the untrustworthy store holds back what it has answered: many turns.
+const LAG: Duration = Duration::from_secs(10);
 
 const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -35,13 +35,9 @@ enum Ended {
     ByItself(i32),
 }
 
-/// Works on a new run, killing each process as `next_aim` says, until the run is final. `hit` hears what each kill
-/// hit; once `next_aim` has no more, the run is left in peace.
-pub(crate) async fn live(
-    dice: &mut Dice,
-    mut next_aim: impl FnMut() -> Option<Aim>,
-    mut hit: impl FnMut(Option<Phase>),
-) -> (Place, Evidence) {
+/// Works on a new run, killing each process as `next_aim` says, until the run is final; once there is no aim any more,
+/// the run is left in peace.
+pub(crate) async fn live(dice: &mut Dice, mut next_aim: impl FnMut() -> Option<Aim>) -> (Place, Evidence) {
     let place = Place::with_a_filed_run();
     let before = place.operators_own();
     let mut deaths = Vec::new();
@@ -56,7 +52,6 @@ pub(crate) async fn live(
         match ended {
             Ended::Killed => {
                 let phase = Phase::of(&events);
-                hit(phase);
                 parked = 0;
                 deaths.push(Death {
                     phase,

@@ -37,8 +37,11 @@ impl Phase {
         let newest = events.last()?;
         Some(match &newest.kind {
             EventKind::RunComplete(_) | EventKind::RunFailed(_) | EventKind::RunStopped(_) => return None,
-            EventKind::LlmRequested(_) | EventKind::LlmFailed(_) => Self::Generation,
-            EventKind::SetupStarted(_) => Self::Git,
+            EventKind::LlmRequested(_)
+            | EventKind::LlmFailed(_)
+            | EventKind::SetupFinished(_)
+            | EventKind::StepStarted(_)
+            | EventKind::PlanRevised(_) => Self::Generation,
             EventKind::ToolStarted(_) => Self::Tool,
             EventKind::CheckStarted(_) => Self::Check,
             EventKind::CommitCreated(_)
@@ -46,9 +49,8 @@ impl Phase {
             | EventKind::OperationFinished(_)
             | EventKind::BranchPublished(_) => Self::Publish,
             EventKind::CheckFinished(finished) if !finished.green => Self::Generation,
-            EventKind::CheckFinished(_) | EventKind::ApprovalDecided(_) => Self::Git,
-            EventKind::SetupFinished(_) | EventKind::StepStarted(_) | EventKind::PlanRevised(_) => {
-                Self::Generation
+            EventKind::SetupStarted(_) | EventKind::CheckFinished(_) | EventKind::ApprovalDecided(_) => {
+                Self::Git
             }
             EventKind::LlmResponded(_) | EventKind::ToolFinished(_) => after_a_tool(events),
             _ => Self::Between,

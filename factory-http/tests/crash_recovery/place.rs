@@ -34,11 +34,11 @@ pub(crate) struct Said {
 /// What must be in the operator's repository as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OperatorsOwn {
-    head: String,
-    refs: String,
-    index: BlobId,
-    configuration: BlobId,
-    files: BTreeMap<PathBuf, BlobId>,
+    pub(crate) head: String,
+    pub(crate) refs: String,
+    pub(crate) index: BlobId,
+    pub(crate) configuration: BlobId,
+    pub(crate) files: BTreeMap<PathBuf, BlobId>,
 }
 
 impl Place {

@@ -3,7 +3,6 @@
 mod history;
 mod model_log;
 mod outcome;
-#[cfg(test)]
 mod tests;
 
 use std::fmt;

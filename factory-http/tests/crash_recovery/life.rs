@@ -43,6 +43,7 @@ pub(crate) async fn live(dice: &mut Dice, mut next_aim: impl FnMut() -> Option<A
     let mut deaths = Vec::new();
     let mut parked = 0;
     loop {
+        let born_with = deaths.last().map_or(0, |death: &Death| death.events.len());
         let mut process = place.begin_to_work();
         let ended = match next_aim() {
             Some(aim) => kill(&place, &mut process, aim, dice).await,
@@ -51,7 +52,11 @@ pub(crate) async fn live(dice: &mut Dice, mut next_aim: impl FnMut() -> Option<A
         let (run, events) = place.history().await;
         match ended {
             Ended::Killed => {
-                let phase = Phase::of(&events);
+                let phase = match Phase::of(&events) {
+                    // What the run seems to be in the middle of is what it died in before.
+                    Some(_) if events.len() == born_with => Some(Phase::Takeover),
+                    phase => phase,
+                };
                 parked = 0;
                 deaths.push(Death {
                     phase,
@@ -82,7 +87,9 @@ async fn kill(place: &Place, process: &mut Child, aim: Aim, dice: &mut Dice) -> 
         Aim::Anywhere => (None, 0, 1500),
         Aim::In(phase) => {
             let (occurrences, window) = habits(phase);
-            (Some(phase), dice.below(occurrences), window)
+            // The takeover begins with the process; nothing is stored yet that could be waited for.
+            let awaited = (phase != Phase::Takeover).then_some(phase);
+            (awaited, dice.below(occurrences), window)
         }
     };
     let delay = Duration::from_micros(dice.below(window * 1000));
@@ -130,7 +137,7 @@ fn habits(phase: Phase) -> (u64, u64) {
         Phase::Git => (3, 15),
         Phase::Check => (1, 200),
         Phase::Publish => (1, 40),
-        Phase::Between => (1, 20),
+        Phase::Takeover => (1, 150),
     }
 }
 

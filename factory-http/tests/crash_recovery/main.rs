@@ -41,10 +41,7 @@ async fn killed_runs_end_as_undisturbed_ones() {
     let begun = Instant::now();
     let mut report = Report::default();
     while !report.is_enough(wanted) {
-        let mut hand = hand(&mut dice, &report);
-        let left = wanted.saturating_sub(report.total()).max(1) as usize;
-        hand.truncate(left.max(2));
-        hand.reverse();
+        let mut hand = hand(&mut dice, &report, wanted);
         let (place, evidence) = live(&mut dice, || hand.pop()).await;
         let hits: Vec<_> = evidence.deaths.iter().map(|death| death.phase).collect();
         let wrong: Vec<_> = violations(&evidence, &undisturbed)
@@ -85,14 +82,29 @@ async fn undisturbed(dice: &mut Dice) -> Evidence {
     evidence
 }
 
-/// Returns where to kill the processes of the next run: in every phase, in an order of its own; the publication comes
-/// last, because nothing comes after it.
-fn hand(dice: &mut Dice, report: &Report) -> Vec<Aim> {
-    let work = [Phase::Generation, Phase::Tool, Phase::Git, Phase::Check];
-    let mut hand: Vec<_> = work.map(Aim::In).into_iter().chain([Aim::Anywhere]).collect();
+/// Returns where to kill the processes of the next run, the first aim last: in every phase, in an order of its own, the
+/// publication at the end, because nothing comes after it. Now and then it is one phase again and again, until the run
+/// is parked. Where only one phase's share is lacking, it is that phase alone.
+fn hand(dice: &mut Dice, report: &Report, wanted: u32) -> Vec<Aim> {
+    if report.total() >= wanted {
+        return report.lacking().map(Aim::In).into_iter().collect();
+    }
+    if report.runs % 8 == 7 {
+        let mut phases = Phase::WORK;
+        dice.shuffle(&mut phases);
+        return vec![Aim::In(phases[0]); 7];
+    }
+    let mut hand = vec![
+        Aim::In(Phase::Generation),
+        Aim::In(Phase::Tool),
+        Aim::In(Phase::Git),
+        Aim::In(Phase::Check),
+        Aim::In(Phase::Takeover),
+        Aim::Anywhere,
+    ];
     hand.extend(report.lacking().map(Aim::In));
     dice.shuffle(&mut hand);
-    hand.push(Aim::In(Phase::Publish));
+    hand.insert(0, Aim::In(Phase::Publish));
     hand
 }
 

@@ -18,8 +18,8 @@ pub(crate) enum Phase {
     Check,
     /// The commit is brought into the operator's repository.
     Publish,
-    /// A new owner has taken the run over and has not begun to work on it, or the run is in the queue or rests.
-    Between,
+    /// A new owner starts, recovers the run and claims it, and has not begun to work on it.
+    Takeover,
 }
 
 impl Phase {
@@ -53,7 +53,7 @@ impl Phase {
                 Self::Git
             }
             EventKind::LlmResponded(_) | EventKind::ToolFinished(_) => after_a_tool(events),
-            _ => Self::Between,
+            _ => Self::Takeover,
         })
     }
 }
@@ -99,7 +99,7 @@ impl fmt::Display for Phase {
             Self::Git => "git",
             Self::Check => "check",
             Self::Publish => "publish",
-            Self::Between => "between",
+            Self::Takeover => "takeover",
         })
     }
 }

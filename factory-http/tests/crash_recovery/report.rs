@@ -58,7 +58,7 @@ impl fmt::Display for Report {
             "{total} kills in {} runs, {:.1?}",
             self.runs, self.took
         )?;
-        for phase in Phase::WORK.into_iter().chain([Phase::Between]) {
+        for phase in Phase::WORK.into_iter().chain([Phase::Takeover]) {
             let count = self.of(phase);
             let share = f64::from(count) * 100.0 / f64::from(total.max(1));
             writeln!(formatter, "  {phase:<12}{count:>4}  {share:>5.1} %")?;

@@ -18,6 +18,10 @@ use super::EnvironmentError;
 use crate::model::BlobId;
 use crate::sandbox::{Network, Toolchain};
 
+/// How often, and at what distance, a folder is removed to which somebody still adds.
+const REMOVALS: u32 = 500;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(20);
+
 /// The marker of a finished layer.
 const MARKER: &str = "layer.json";
 
@@ -276,8 +280,21 @@ impl Drop for LayerBuild {
     }
 }
 
-/// Removes a folder, also where a setup left parts of it unwritable, as Go does with its modules.
+/// Removes a folder, also where a setup left parts of it unwritable, as Go does with its modules, and where a process
+/// that outlived a killed factory still adds to it. Blocks.
 pub fn remove_tree(dir: &Path) -> io::Result<()> {
+    for _ in 1..REMOVALS {
+        match remove_once(dir) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                std::thread::sleep(BETWEEN_REMOVALS);
+            }
+            result => return result,
+        }
+    }
+    remove_once(dir)
+}
+
+fn remove_once(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(dir)?;
@@ -333,8 +350,24 @@ async fn copy(from: &Path, to: &Path, stop: &CancellationToken) -> Result<(), En
 
 #[cfg(test)]
 mod tests {
-    use super::{LayerKey, exclude_patterns};
+    use super::{LayerKey, exclude_patterns, remove_tree};
     use crate::sandbox::Network;
+
+    #[test]
+    fn a_folder_goes_also_while_somebody_adds_to_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("checkout");
+        std::fs::create_dir(&folder).unwrap();
+        let adding = folder.clone();
+        // Like a git that outlived its factory: its files come one after the other until the folder is gone.
+        let writer = std::thread::spawn(move || {
+            (0..200_000).find(|number| std::fs::write(adding.join(number.to_string()), "").is_err())
+        });
+        while std::fs::read_dir(&folder).unwrap().count() < 1000 {}
+        remove_tree(&folder).unwrap();
+        assert!(!folder.exists());
+        writer.join().unwrap();
+    }
 
     #[test]
     fn paths_become_patterns_that_match_them_alone() {

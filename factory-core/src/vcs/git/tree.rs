@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use super::command::{Call, TREE};
 use super::store::{absolute, check_store};
@@ -18,6 +19,10 @@ use crate::vcs::{Checkout, VcsError};
 
 /// The room for the line that tells what an object is.
 const HEADER: usize = 256;
+/// How long a git process may outlive the factory that started it before that is an error.
+const OUTLIVING: Duration = Duration::from_mins(1);
+/// How often it is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How deep folders are walked to mend their permissions; deeper paths than the system's limit cannot be named anyway.
 const DEEPEST: usize = 2048;
 
@@ -55,15 +60,31 @@ impl Git {
             .deadline(TREE)
     }
 
-    /// Waits until nobody else works with the index, and clears away what a crash has left.
+    /// Waits until nobody else works with the index, also no git that outlived a killed factory, and clears away what a
+    /// crash has left.
     pub(super) async fn hold_index(&self, index: &Path) -> Result<OwnedMutexGuard<()>, VcsError> {
         let held = self.locks.hold(index).await;
         let index = index.to_owned();
         let mut lock = index.clone().into_os_string();
         lock.push(".lock");
         let lock = PathBuf::from(lock);
-        if tokio::fs::symlink_metadata(&lock).await.is_ok() {
-            blocking("clear an abandoned lock", move || clear_abandoned(&index, &lock)).await?;
+        let deadline = Instant::now() + OUTLIVING;
+        while tokio::fs::symlink_metadata(&lock).await.is_ok() {
+            let (index_used, lock_left) = (index.clone(), lock.clone());
+            let still_there = blocking("clear an abandoned lock", move || {
+                clear_abandoned(&index_used, &lock_left)
+            });
+            let Some(process) = still_there.await? else { break };
+            if Instant::now() >= deadline {
+                return Err(VcsError::Failed {
+                    action: "open the index".into(),
+                    detail: format!(
+                        "process {process} still works with `{}`; wait for it to end",
+                        index.display()
+                    ),
+                });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(held)
     }
@@ -179,8 +200,8 @@ async fn remove_index(index: &Path) -> Result<(), VcsError> {
 }
 
 /// Removes the lock of an index if no git process that uses the index is alive: the factory that started it is gone,
-/// and git removes its locks itself unless it is killed.
-fn clear_abandoned(index: &Path, lock: &Path) -> Result<(), VcsError> {
+/// and git removes its locks itself unless it is killed. Returns the process that is alive.
+fn clear_abandoned(index: &Path, lock: &Path) -> Result<Option<String>, VcsError> {
     use std::os::unix::ffi::OsStrExt;
     let mut needle = b"GIT_INDEX_FILE=".to_vec();
     needle.extend_from_slice(index.as_os_str().as_bytes());
@@ -192,19 +213,12 @@ fn clear_abandoned(index: &Path, lock: &Path) -> Result<(), VcsError> {
             .split(|byte| *byte == 0)
             .any(|variable| variable == needle)
         {
-            return Err(VcsError::Failed {
-                action: "open the index".into(),
-                detail: format!(
-                    "process {} still works with `{}`; wait for it to end",
-                    process.file_name().display(),
-                    index.display()
-                ),
-            });
+            return Ok(Some(process.file_name().to_string_lossy().into_owned()));
         }
     }
     match fs::remove_file(lock) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", lock)(error)),
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 
@@ -258,14 +272,31 @@ mod tests {
             .env("GIT_INDEX_FILE", &index)
             .spawn()
             .unwrap();
-        let error = clear_abandoned(&index, &lock).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("process {} still works with", user.id())),
-            "{error}"
+        assert_eq!(
+            clear_abandoned(&index, &lock).unwrap(),
+            Some(user.id().to_string())
         );
+        assert!(lock.exists());
         user.kill().unwrap();
         user.wait().unwrap();
-        clear_abandoned(&index, &lock).unwrap();
+        assert_eq!(clear_abandoned(&index, &lock).unwrap(), None);
         assert!(!lock.exists());
+    }
+
+    #[tokio::test]
+    async fn a_git_that_outlived_its_factory_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (index, lock) = (folder.path().join("index"), folder.path().join("index.lock"));
+        fs::write(&lock, "").unwrap();
+        let mut outliving = std::process::Command::new("sh")
+            .args(["-c", "sleep 0.3; mv \"$GIT_INDEX_FILE.lock\" \"$GIT_INDEX_FILE\""])
+            .env("GIT_INDEX_FILE", &index)
+            .spawn()
+            .unwrap();
+        let git = Git::find().unwrap();
+        let held = git.hold_index(&index).await.unwrap();
+        assert!(index.exists() && !lock.exists(), "what it was doing is done");
+        drop(held);
+        outliving.wait().unwrap();
     }
 }

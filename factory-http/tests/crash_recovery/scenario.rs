@@ -22,16 +22,22 @@ const CHECK_SCRIPT: &str = r#"sleep 0.15
 }
 "#;
 
-/// Returns the project's files.
-pub(crate) fn files() -> Vec<(&'static str, String)> {
+/// Returns the project's files, and as many more as `FACTORY_TEST_FILES` says: with many of them, git outlives a killed
+/// factory for long.
+pub(crate) fn files() -> Vec<(String, String)> {
+    let more = std::env::var("FACTORY_TEST_FILES")
+        .map_or(0, |text| text.parse().expect("FACTORY_TEST_FILES is a number"));
     let lines: Vec<_> = (1..=200).map(|number| format!("line {number}")).collect();
-    vec![
+    let files = [
         ("counter.txt", "count: 1\n".to_owned()),
         ("check.sh", CHECK_SCRIPT.to_owned()),
         ("notes/long.txt", lines.join("\n") + "\n"),
         ("notes/old.txt", "to be moved\n".to_owned()),
         (".gitignore", "build/\n".to_owned()),
-    ]
+    ];
+    let more = (0..more).map(|number| (format!("more/{}/{number}", number % 100), format!("{number}\n")));
+    let files = files.map(|(name, content)| (name.to_owned(), content));
+    files.into_iter().chain(more).collect()
 }
 
 /// Returns what the model says.

@@ -257,6 +257,3 @@ fn is_stored(wanted: &[NewEvent], found: &[Event]) -> bool {
     };
     wanted.len() == found.len() && wanted.iter().zip(found).all(same)
 }
-
-#[cfg(test)]
-mod tests;

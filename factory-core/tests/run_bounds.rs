@@ -1,5 +1,7 @@
 //! What ends a run that would go on for ever or cannot go on: budgets, loops, failing models, small windows.
 
+#![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
+
 mod workshop;
 
 use std::sync::Arc;
@@ -300,6 +302,34 @@ async fn old_results_leave_a_full_prompt_and_what_must_stay_is_named() {
         _ => None,
     });
     assert!(asked.iter().all(|size| *size <= window_left), "{asked:?}");
+
+    // Many results at once, each longer than the window, and a check that says more than fits.
+    let endless = "long line of output\n".repeat(20_000);
+    files.push(("endless.txt", endless));
+    let all_at_once = ["a.txt", "endless.txt", "b.txt", "endless.txt"]
+        .into_iter()
+        .fold(ScriptReply::default(), |reply, path| {
+            reply.and_tool_call("read_file", ScriptArguments(json!({ "path": path })))
+        });
+    let script = Script::new()
+        .reply(plan(&["Read all", "Change it"]))
+        .reply(all_at_once.and_tool_call(
+            "run_command",
+            ScriptArguments(json!({"command": "cat endless.txt"})),
+        ))
+        .reply(finish("read"))
+        .reply(finish("nothing"))
+        .reply(right().expect_contains("left out here"));
+    let shop = Workshop::make(windowed(script, 8192), &["cat endless.txt; sh check.sh"], &files).await;
+    let done = shop.run(UNATTENDED).await;
+    let events = shop.events(done.id).await;
+    assert_eq!(
+        done.status,
+        RunStatus::Complete,
+        "{:?} {}",
+        done.detail,
+        names(&events)
+    );
 
     let shop = Workshop::make(windowed(right_at_once(), 1024), &[CHECK], &small_repository()).await;
     let parked = shop.run(UNATTENDED).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::prompt;
-use super::state::{State, ToolPlace};
+use super::state::{Pending, State, ToolPlace};
 use crate::llm::{ChatRequest, Message, Reply, ToolSpec};
 use crate::model::payload::{MessageRef, Role};
 use crate::store::{Store, StoreError};
@@ -29,32 +29,60 @@ impl Conversation {
 
     /// Returns the messages of the prompt: what is stored, with old results stubbed, then what is new.
     pub(super) fn prompt(&self, state: &State, new: &[Message]) -> Vec<Message> {
-        let stored = self.messages.iter().zip(&state.origins).map(|(message, origin)| {
+        let all = self.with_origins(state, new).map(|(message, origin)| {
             let mut message = message.clone();
             if origin.is_some_and(|place| state.dropped.contains(&place)) {
                 message.text = prompt::stub(message.text.len());
             }
             message
         });
-        stored.chain(new.iter().cloned()).collect()
+        all.collect()
     }
 
-    /// Returns the oldest tool results that have to go so that the prompt's estimate falls by `excess` tokens.
-    pub(super) fn droppable(&self, state: &State, excess: u64) -> Vec<ToolPlace> {
+    /// Returns the oldest tool results that have to go so that the prompt's estimate falls by `excess` tokens. The
+    /// newest result of all stays: without it the model would only ask for it again.
+    pub(super) fn droppable(&self, state: &State, new: &[Message], excess: u64) -> Vec<ToolPlace> {
+        let newest = self
+            .with_origins(state, new)
+            .filter_map(|(_, origin)| origin)
+            .last();
         let mut saved = 0;
         let mut dropped = Vec::new();
-        for (message, origin) in self.messages.iter().zip(&state.origins) {
-            let Some(place) = origin else { continue };
+        for (message, origin) in self.with_origins(state, new) {
+            let Some(place) = origin.filter(|place| Some(*place) != newest) else {
+                continue;
+            };
             if saved >= excess {
                 break;
             }
             let stub = prompt::stub(message.text.len()).len();
-            if message.text.len() > stub && !state.dropped.contains(place) {
+            if message.text.len() > stub && !state.dropped.contains(&place) {
                 saved += tokens(message.text.len() - stub);
-                dropped.push(*place);
+                dropped.push(place);
             }
         }
         dropped
+    }
+
+    /// Returns the messages, stored and new, each with the call that it answers where it is a tool's result.
+    fn with_origins<'a>(
+        &'a self,
+        state: &'a State,
+        new: &'a [Message],
+    ) -> impl Iterator<Item = (&'a Message, Option<ToolPlace>)> {
+        let mut results = state.pending.iter().filter_map(|pending| match pending {
+            Pending::ToolResult { place, .. } => Some(*place),
+            _ => None,
+        });
+        let new = new.iter().map(move |message| {
+            let origin = if message.role == Role::Tool {
+                results.next()
+            } else {
+                None
+            };
+            (message, origin)
+        });
+        self.messages.iter().zip(state.origins.iter().copied()).chain(new)
     }
 }
 
@@ -155,11 +183,42 @@ mod tests {
     fn the_oldest_results_go_first_and_only_as_many_as_must() {
         let (long, short) = ("x".repeat(3000), "y");
         let (mut state, conversation) = conversation(&[&long, short, &long, &long]);
-        assert_eq!(conversation.droppable(&state, 0), []);
-        assert_eq!(conversation.droppable(&state, 1), [(1, 0)]);
-        assert_eq!(conversation.droppable(&state, 1000), [(1, 0), (3, 0)]);
+        assert_eq!(conversation.droppable(&state, &[], 0), []);
+        assert_eq!(conversation.droppable(&state, &[], 1), [(1, 0)]);
+        assert_eq!(conversation.droppable(&state, &[], 1000), [(1, 0), (3, 0)]);
         state.dropped.insert((1, 0));
-        assert_eq!(conversation.droppable(&state, u64::MAX), [(3, 0), (4, 0)]);
+        assert_eq!(
+            conversation.droppable(&state, &[], u64::MAX),
+            [(3, 0)],
+            "the newest stays"
+        );
+        for index in [0, 1] {
+            let result = BlobId::of(long.as_bytes());
+            state.pending.push(Pending::ToolResult {
+                place: (5, index),
+                id: "id".to_owned(),
+                result,
+            });
+        }
+        let new = [
+            tool_result(&long),
+            tool_result(&long),
+            Message::new(Role::User, "go on"),
+        ];
+        assert_eq!(
+            conversation.droppable(&state, &new, u64::MAX),
+            [(3, 0), (4, 0), (5, 0)]
+        );
+        state.dropped.insert((5, 0));
+        let prompt = conversation.prompt(&state, &new);
+        let stub = prompt::stub(long.len());
+        let texts: Vec<&str> = prompt
+            .iter()
+            .rev()
+            .take(3)
+            .map(|message| message.text.as_str())
+            .collect();
+        assert_eq!(texts, ["go on", &long, &stub]);
     }
 
     #[test]

@@ -36,14 +36,13 @@ impl Factory {
         let repository = &project.local_path;
         let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
         let reader = &self.inner.reader;
-        let base = match name {
-            Some(name) => reader.vcs.resolve(repository, name).await?,
-            None => {
-                let facts = reader.vcs.inspect(repository).await?;
-                facts
-                    .head
-                    .ok_or_else(|| crate::vcs::VcsError::Empty(repository.clone()))?
-            }
+        let base = if let Some(name) = name {
+            reader.vcs.resolve(repository, name).await?
+        } else {
+            let facts = reader.vcs.inspect(repository).await?;
+            facts
+                .head
+                .ok_or_else(|| crate::vcs::VcsError::Empty(repository.clone()))?
         };
         let store = reader.ground(project.clone()).store();
         reader.vcs.fetch(&store, repository, &base).await?;

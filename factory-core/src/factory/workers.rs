@@ -85,7 +85,7 @@ impl Workers {
 }
 
 impl Factory {
-    /// Works on the run, in this process, until it rests (PAUSED, AWAITING_APPROVAL or final), and returns it. A run
+    /// Works on the run, in this process, until it rests (PAUSED, `AWAITING_APPROVAL` or final), and returns it. A run
     /// that rests already is returned at once. Several callers may wait for the same run; dropping the future does
     /// not end the work.
     pub async fn drive(&self, run: RunId) -> Result<Run, Error> {
@@ -178,10 +178,10 @@ impl Factory {
         let Ok(row) = self.inner.journal.store().run(run).await else {
             return;
         };
-        if row.status.is_final() {
-            if let Err(error) = agent::remove(self.inner.reader.folder.run(run)).await {
-                tracing::warn!(run = %run, %error, "the folders of a final run could not be removed");
-            }
+        if row.status.is_final()
+            && let Err(error) = agent::remove(self.inner.reader.folder.run(run)).await
+        {
+            tracing::warn!(run = %run, %error, "the folders of a final run could not be removed");
         }
     }
 

@@ -33,6 +33,9 @@ const MARGIN: u64 = 20;
 /// The share of the room to which an overfull prompt is cut in one step, in percent.
 const COMPACT_TO: u64 = 60;
 
+/// The least bytes of a text that are shown, however small the window is.
+const SMALLEST_BOUND: usize = 1 << 10;
+
 /// How often pieces of a reply are shown to live watchers at most.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
@@ -69,7 +72,7 @@ impl Driver {
         if let Some(room) = self.room() {
             let size = estimate(&request);
             if size > room {
-                return self.compact(size, room, &request).await;
+                return self.compact(size, room, &request, &new).await;
             }
         }
         let call = self.state.calls + 1;
@@ -168,7 +171,10 @@ impl Driver {
                 Pending::ChecksRed(check) => {
                     for result in check.results.iter().filter(|result| !result.ok) {
                         let text = String::from_utf8_lossy(&store.blob(&result.output).await?).into_owned();
-                        outputs.insert(result.output.clone(), text);
+                        outputs.insert(
+                            result.output.clone(),
+                            tools::bounded(&text, self.text_bound() / 2),
+                        );
                     }
                 }
                 _ => {}
@@ -224,10 +230,23 @@ impl Driver {
         )
     }
 
-    async fn compact(&mut self, before: u64, room: u64, request: &ChatRequest) -> Result<Then, Error> {
-        let dropped = self
-            .conversation
-            .droppable(&self.state, before.saturating_sub(room * COMPACT_TO / 100));
+    /// Returns how many bytes a text that enters the prompt may have: three results and what stays have to fit.
+    pub(super) fn text_bound(&self) -> usize {
+        let room = self
+            .room()
+            .map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+        room.clamp(SMALLEST_BOUND, tools::MAX_RESULT)
+    }
+
+    async fn compact(
+        &mut self,
+        before: u64,
+        room: u64,
+        request: &ChatRequest,
+        new: &[Message],
+    ) -> Result<Then, Error> {
+        let excess = before.saturating_sub(room * COMPACT_TO / 100);
+        let dropped = self.conversation.droppable(&self.state, new, excess);
         if dropped.is_empty() {
             let detail = format!(
                 "the prompt has about {before} tokens and the model's window leaves room for {room}; the largest part is {}",
@@ -237,8 +256,7 @@ impl Driver {
         }
         let mut after = self.state.clone();
         after.dropped.extend(dropped.iter().copied());
-        let new = self.new_messages().await?;
-        let messages = self.conversation.prompt(&after, &new);
+        let messages = self.conversation.prompt(&after, new);
         let after = estimate(&ChatRequest {
             messages,
             ..request.clone()

@@ -10,6 +10,7 @@ mod prove;
 mod publish;
 mod tool;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -344,6 +345,11 @@ pub(crate) async fn park_failed(
         Error::Store(StoreError::StorageFull) | Error::Vcs(crate::vcs::VcsError::StorageFull { .. }) => {
             StatusReason::StorageFull
         }
+        Error::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            StatusReason::StorageFull
+        }
         Error::Sandbox(crate::sandbox::SandboxError::Unavailable { .. }) => StatusReason::SandboxUnavailable,
         Error::Vcs(_) | Error::Conflict { .. } => StatusReason::Conflict,
         _ => StatusReason::Internal,
@@ -356,9 +362,8 @@ pub(crate) async fn park_failed(
     });
     let entry = Entry::one(NewEvent::system(paused)).releasing();
     match journal.write(run, Some(fence), entry).await {
-        Ok(_) => Ok(()),
         Err(JournalError::Refused { .. }) => Ok(journal.store().release_claim(run, fence).await?),
-        Err(JournalError::Store(StoreError::Fenced { .. })) => Ok(()),
+        Ok(_) | Err(JournalError::Store(StoreError::Fenced { .. })) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -65,16 +65,16 @@ impl Driver {
     async fn base(&self) -> Result<CommitId, Error> {
         let ground = &self.equipment.ground;
         let repository = &ground.project.local_path;
-        let base = match &self.state.spec.base {
-            Some(base) => base.clone(),
-            None => {
-                let name = self.state.spec.base_ref.as_deref().or(ground
-                    .project
-                    .settings
-                    .base_ref
-                    .as_deref());
-                ground.vcs.resolve(repository, name.unwrap_or("HEAD")).await?
-            }
+        let base = if let Some(base) = &self.state.spec.base {
+            base.clone()
+        } else {
+            let name = self
+                .state
+                .spec
+                .base_ref
+                .as_deref()
+                .or(ground.project.settings.base_ref.as_deref());
+            ground.vcs.resolve(repository, name.unwrap_or("HEAD")).await?
         };
         ground.vcs.fetch(&ground.store(), repository, &base).await?;
         Ok(base)

@@ -1,10 +1,15 @@
 //! What the journal makes of a store that cannot tell what became of a write.
 
-use super::*;
-use crate::model::payload::{DirectiveReceived, RunCreated};
-use crate::model::{NewProject, ProjectSettings, RunSpec};
-use crate::store::MemoryStore;
-use crate::testing::{Fault, FaultyStore};
+#![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
+
+use std::sync::Arc;
+
+use factory_core::event_bus::{EventBus, Notice};
+use factory_core::journal::{Entry, Journal, JournalError, SystemClock};
+use factory_core::model::payload::{DirectiveReceived, RunCreated};
+use factory_core::model::{NewEvent, NewProject, ProjectSettings, RunId, RunSpec, Seq, Timestamp};
+use factory_core::store::{MemoryStore, NewRun, Page, Store, StoreError};
+use factory_core::testing::{Fault, FaultyStore};
 
 async fn journal() -> (Arc<FaultyStore>, Journal, RunId) {
     let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));

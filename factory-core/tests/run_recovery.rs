@@ -1,5 +1,7 @@
 //! A process may die at any write: the next one ends the run as if nothing had been, and asks for no reply twice.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its own helpers too")]
+
 mod workshop;
 
 use std::path::Path;
@@ -112,9 +114,9 @@ fn with_every_death(approval: ApprovalPolicy, dies: Dies) {
         let folder = tempfile::tempdir().unwrap();
         make_repository(&folder.path().join("repository"), &files());
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let died = {
+        let crashed = {
             let runtime = Runtime::new().unwrap();
-            let died = runtime.block_on(async {
+            let crashed = runtime.block_on(async {
                 let store = CrashStore::new(Arc::clone(&memory));
                 let model = Audited::new(workshop::scripted(busy_script()), Arc::clone(&memory));
                 let filled = Sockets {
@@ -123,15 +125,15 @@ fn with_every_death(approval: ApprovalPolicy, dies: Dies) {
                 };
                 let factory = file(folder.path(), filled, approval).await;
                 store.arm(number, dies);
-                let died = tokio::select! {
+                let crashed = tokio::select! {
                     () = store.dead() => true,
                     _ = finish(&factory) => false,
                 };
                 model.assert_clean();
-                died
+                crashed
             });
             runtime.shutdown_timeout(Duration::from_secs(20));
-            died
+            crashed
         };
         Runtime::new().unwrap().block_on(async {
             let until = history::names(&events(memory.as_ref()).await);
@@ -156,7 +158,7 @@ fn with_every_death(approval: ApprovalPolicy, dies: Dies) {
         assert_eq!(tree, expected, "death {number}");
         let branches = git(&repository, &["branch", "--list", "factory/*"]);
         assert_eq!(branches.trim(), "factory/run-1", "death {number}");
-        if !died {
+        if !crashed {
             assert!(number > 20, "the script has more writes than {number}");
             return;
         }

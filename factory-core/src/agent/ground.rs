@@ -16,7 +16,7 @@ use crate::vcs::{Checkout, Vcs};
 const LOCK_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long one setup command may take: a cold build of a large project's dependencies is slow.
-const SETUP_WITHIN: Duration = Duration::from_mins(60);
+const SETUP_WITHIN: Duration = Duration::from_hours(1);
 
 /// A project as its runs stand on it.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl Checked {
 impl Ground {
     /// The factory's bare store of the project.
     pub(crate) fn store(&self) -> PathBuf {
-        self.root.join("store.git")
+        store_of(&self.root)
     }
 
     /// Runs the project's setup on the tree, or finds its kept result.
@@ -174,6 +174,11 @@ impl Ground {
         };
         Ok(self.sandbox.start(&spec, Some(place.lock().await?)).await?)
     }
+}
+
+/// Returns the factory's bare store within a project's folder.
+pub(crate) fn store_of(project: &Path) -> PathBuf {
+    project.join("store.git")
 }
 
 /// Removes a place; what is not there needs no removing.

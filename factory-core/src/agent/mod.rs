@@ -17,5 +17,5 @@ mod state;
 
 pub(crate) use driver::{PARK_AGAIN, PARK_TRIES, drive, park_failed};
 pub(crate) use equipment::Equipment;
-pub(crate) use ground::{Ground, Place, remove};
+pub(crate) use ground::{Ground, Place, remove, store_of};
 pub(crate) use state::State;

@@ -164,6 +164,10 @@ impl State {
     }
 
     /// Adds the next event. Events that this program does not know change nothing.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each type reads best in one place"
+    )]
     pub(crate) fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         self.usage.add(&event.kind.usage());
@@ -422,9 +426,8 @@ impl State {
                 });
             }
             _ => {
-                self.answer = asked
-                    .and_then(|asked| asked.tool)
-                    .map(|place| (place, decision.clone()))
+                let place = asked.and_then(|asked| asked.tool);
+                self.answer = place.map(|place| (place, decision.clone()));
             }
         }
     }

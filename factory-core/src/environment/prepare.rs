@@ -167,6 +167,9 @@ async fn run_setup(
             network: request.network,
             limits: request.limits,
         };
+        if stop.is_cancelled() {
+            return Err(EnvironmentError::Stopped);
+        }
         let outcome = sandbox.start(&spec, None).await?.wait(stop).await;
         output.extend(["$ ", script, "\n", &outcome.output]);
         if !output.ends_with('\n') {

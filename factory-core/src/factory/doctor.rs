@@ -1,7 +1,7 @@
 //! Looks at what works here, and says what to do about the rest.
 
 use super::{Finding, Reader};
-use crate::sandbox::SandboxLevel;
+use crate::sandbox::{Sandbox, SandboxLevel};
 use crate::store::Page;
 
 /// The free space under which the disk is called nearly full: 1 GiB.
@@ -10,7 +10,8 @@ const LITTLE_SPACE: u64 = 1 << 30;
 impl Reader {
     /// Returns what works here: git, the sandbox, toolchains, the database, the disk.
     pub async fn doctor(&self) -> Vec<Finding> {
-        let mut findings = vec![self.sandbox_finding(), self.toolchains_finding()];
+        let sandbox = &self.surroundings().await.sandbox;
+        let mut findings = vec![sandbox_finding(sandbox), toolchains_finding(sandbox)];
         findings.push(self.database_finding().await);
         findings.push(self.disk_finding());
         if rustix::process::geteuid().is_root() {
@@ -22,38 +23,6 @@ impl Reader {
             });
         }
         findings
-    }
-
-    fn sandbox_finding(&self) -> Finding {
-        match self.sandbox.level() {
-            SandboxLevel::Bubblewrap { version } => finding(
-                "sandbox",
-                true,
-                format!("bubblewrap {version}: namespaces, seccomp, limits"),
-                None,
-            ),
-            SandboxLevel::None { reason } => finding(
-                "sandbox",
-                false,
-                "commands and checks are refused".to_owned(),
-                Some(reason.clone()),
-            ),
-        }
-    }
-
-    fn toolchains_finding(&self) -> Finding {
-        let names: Vec<&str> = self
-            .sandbox
-            .toolchains()
-            .iter()
-            .map(|toolchain| toolchain.name.as_str())
-            .collect();
-        let found = if names.is_empty() {
-            "those of /usr alone".to_owned()
-        } else {
-            names.join(", ")
-        };
-        finding("toolchains", true, found, None)
     }
 
     async fn database_finding(&self) -> Finding {
@@ -92,6 +61,37 @@ impl Reader {
             Err(error) => finding("disk", false, format!("{}: {error}", path.display()), None),
         }
     }
+}
+
+fn sandbox_finding(sandbox: &Sandbox) -> Finding {
+    match sandbox.level() {
+        SandboxLevel::Bubblewrap { version } => finding(
+            "sandbox",
+            true,
+            format!("bubblewrap {version}: namespaces, seccomp, limits"),
+            None,
+        ),
+        SandboxLevel::None { reason } => finding(
+            "sandbox",
+            false,
+            "commands and checks are refused".to_owned(),
+            Some(reason.clone()),
+        ),
+    }
+}
+
+fn toolchains_finding(sandbox: &Sandbox) -> Finding {
+    let names: Vec<&str> = sandbox
+        .toolchains()
+        .iter()
+        .map(|toolchain| toolchain.name.as_str())
+        .collect();
+    let found = if names.is_empty() {
+        "those of /usr alone".to_owned()
+    } else {
+        names.join(", ")
+    };
+    finding("toolchains", true, found, None)
 }
 
 fn finding(subject: &str, ok: bool, found: String, remedy: Option<String>) -> Finding {

@@ -2,7 +2,7 @@
 
 use super::views::step_views;
 use super::{Reader, RunDiff, RunView, StepState};
-use crate::agent::State;
+use crate::agent::{self, State};
 use crate::error::Error;
 use crate::model::{ApprovalSubject, BlobId, Event, Run, RunId, Seq};
 use crate::store::{Page, RunFilter, StoreError};
@@ -33,7 +33,7 @@ impl Reader {
             steps,
             open_approval: open.into_iter().next(),
             last_check: state.last_check,
-            sandbox: self.sandbox.level().clone(),
+            sandbox: self.surroundings().await.sandbox.level().clone(),
             run,
         })
     }
@@ -86,7 +86,7 @@ impl Reader {
             });
         let diff = match (&tree, state.base_tree()) {
             (Some(tree), Some(base)) => {
-                let store = self.ground(self.store.project(project).await?).store();
+                let store = agent::store_of(&self.folder.project(project));
                 self.vcs.diff(&store, base, tree, &[]).await?
             }
             _ => Diff {

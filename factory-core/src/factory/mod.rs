@@ -9,6 +9,7 @@ mod inspect;
 mod open;
 mod projects;
 mod submit;
+mod surroundings;
 mod views;
 mod workers;
 
@@ -21,7 +22,6 @@ use crate::event_bus::Subscription;
 use crate::journal::Journal;
 use crate::llm::Llm;
 use crate::model::{Actor, Project, RunId, WorkerId};
-use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
@@ -40,9 +40,7 @@ pub struct Reader {
     vcs: Arc<dyn Vcs>,
     folder: Arc<DataFolder>,
     settings: Arc<Settings>,
-    /// What of the host's registry settings is kept from setup commands, and why.
-    registry_notes: Arc<Vec<String>>,
-    sandbox: Sandbox,
+    surroundings: Arc<tokio::sync::OnceCell<surroundings::Surroundings>>,
 }
 
 /// A factory that owns its data folder. Cheap to clone; the folder is given up when the last clone is dropped or by
@@ -82,11 +80,11 @@ impl Factory {
         Actor::Operator(self.inner.reader.settings.operator.clone())
     }
 
-    fn equipment(&self, project: Project, run: RunId, llm: Arc<dyn Llm>) -> Equipment {
+    async fn equipment(&self, project: Project, run: RunId, llm: Arc<dyn Llm>) -> Equipment {
         let reader = &self.inner.reader;
         Equipment {
             journal: self.inner.journal.clone(),
-            ground: reader.ground(project),
+            ground: reader.ground(project).await,
             llm,
             root: reader.folder.run(run),
         }
@@ -94,10 +92,10 @@ impl Factory {
 }
 
 impl Reader {
-    fn ground(&self, project: Project) -> Ground {
+    async fn ground(&self, project: Project) -> Ground {
         Ground {
             vcs: Arc::clone(&self.vcs),
-            sandbox: self.sandbox.clone(),
+            sandbox: self.surroundings().await.sandbox.clone(),
             root: self.folder.project(project.id),
             project,
         }

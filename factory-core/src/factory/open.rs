@@ -7,14 +7,12 @@ use std::sync::{Arc, Mutex};
 use super::workers::{Workers, release_orphans};
 use super::{Factory, Inner, Reader};
 use crate::data_folder::{DataFolder, DataFolderError, OwnerLock};
-use crate::environment;
 use crate::error::Error;
 use crate::event_bus::EventBus;
 use crate::journal::{Clock, Journal, SystemClock};
 use crate::llm::spec::{ModelKeys, open_model};
 use crate::llm::{Llm, LlmError};
 use crate::model::WorkerId;
-use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 use crate::store::{Access, Store, open_store};
 use crate::vcs::Vcs;
@@ -72,37 +70,23 @@ impl Reader {
         sockets: Sockets,
         access: Access,
     ) -> Result<Self, Error> {
-        let store = match sockets.store {
-            Some(store) => store,
-            None => {
-                let url = settings.database.clone();
-                let url = url.unwrap_or_else(|| format!("sqlite:{}", folder.database().display()));
-                open_store(&url, access).await?
-            }
+        let store = if let Some(store) = sockets.store {
+            store
+        } else {
+            let url = settings.database.clone();
+            let url = url.unwrap_or_else(|| format!("sqlite:{}", folder.database().display()));
+            open_store(&url, access).await?
         };
         let vcs = match sockets.vcs {
             Some(vcs) => vcs,
-            None => Arc::new(Git::find_on(OsStr::new(settings.host.path()))?),
+            None => Arc::new(find_git(settings.host.path()).await?),
         };
-        let host = settings.host.clone();
-        let looked = tokio::task::spawn_blocking(move || {
-            (
-                environment::find_toolchains(&host.home, host.path()),
-                host.registry_settings(),
-            )
-        });
-        let (toolchains, (registries, notes)) =
-            looked.await.map_err(|error| Error::Internal(error.to_string()))?;
-        let sandbox = Sandbox::probe_in(toolchains, settings.host.path())
-            .await
-            .with_registries(registries);
         Ok(Self {
             store,
             vcs,
             folder: Arc::new(folder),
             settings: Arc::new(settings),
-            registry_notes: Arc::new(notes),
-            sandbox,
+            surroundings: Arc::default(),
         })
     }
 }
@@ -139,6 +123,13 @@ impl Factory {
         release_orphans(&factory).await?;
         Ok(factory)
     }
+}
+
+/// Finds git, which runs it once to learn its version.
+async fn find_git(path: &str) -> Result<Git, Error> {
+    let path = path.to_owned();
+    let found = tokio::task::spawn_blocking(move || Git::find_on(OsStr::new(&path))).await;
+    Ok(found.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
 impl From<DataFolderError> for Error {

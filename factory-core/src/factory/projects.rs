@@ -146,7 +146,7 @@ impl Factory {
         checks: Option<Vec<String>>,
         try_now: bool,
     ) -> Result<(Vec<String>, Option<SetupReport>, Vec<CommandReport>), Error> {
-        let ground = self.inner.reader.ground(project.clone());
+        let ground = self.inner.reader.ground(project.clone()).await;
         super::make_folder(ground.root.clone()).await?;
         ground.vcs.fetch(&ground.store(), &facts.root, base).await?;
         let suggestion = self.suggestion(project, base).await?;
@@ -158,7 +158,15 @@ impl Factory {
         }
         notes.extend(suggestion.notes);
         if project.settings.setup_network == crate::model::SetupNetwork::Host {
-            notes.extend(self.inner.reader.registry_notes.iter().cloned());
+            notes.extend(
+                self.inner
+                    .reader
+                    .surroundings()
+                    .await
+                    .registry_notes
+                    .iter()
+                    .cloned(),
+            );
         }
         project.settings.setup = setup.unwrap_or(suggestion.setup);
         project.settings.checks = checks.unwrap_or(suggestion.checks);
@@ -178,7 +186,7 @@ impl Factory {
 
     /// Looks at the base's files and suggests commands.
     async fn suggestion(&self, project: &Project, base: &CommitId) -> Result<Suggestion, Error> {
-        let ground = self.inner.reader.ground(project.clone());
+        let ground = self.inner.reader.ground(project.clone()).await;
         let tree = ground.vcs.tree_of(&ground.store(), base).await?;
         let mut files = HashMap::new();
         for name in environment::LOCK_FILES.iter().chain(&BUILD_FILES) {
@@ -199,7 +207,7 @@ impl Factory {
         project: &Project,
         base: &CommitId,
     ) -> Result<(Option<SetupReport>, Vec<CommandReport>), Error> {
-        let ground = self.inner.reader.ground(project.clone());
+        let ground = self.inner.reader.ground(project.clone()).await;
         let stop = CancellationToken::new();
         // Dropping this future, as a cancelled request does, ends what runs.
         let _ends = stop.clone().drop_guard();
@@ -253,7 +261,7 @@ impl Factory {
     pub async fn remove_project(&self, reference: &str) -> Result<Project, Error> {
         let project = self.inner.reader.project(reference).await?;
         self.inner.journal.store().remove_project(project.id).await?;
-        let root = self.inner.reader.ground(project.clone()).root;
+        let root = self.inner.reader.folder.project(project.id);
         if let Err(error) = agent::remove(root).await {
             tracing::warn!(project = %project.name, %error, "the project's folder could not be removed whole");
         }

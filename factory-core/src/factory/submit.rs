@@ -44,7 +44,7 @@ impl Factory {
                 .head
                 .ok_or_else(|| crate::vcs::VcsError::Empty(repository.clone()))?
         };
-        let store = reader.ground(project.clone()).store();
+        let store = crate::agent::store_of(&reader.folder.project(project.id));
         reader.vcs.fetch(&store, repository, &base).await?;
         spec.base = Some(base);
         let created = RunCreated {

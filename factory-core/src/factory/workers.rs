@@ -140,7 +140,7 @@ impl Factory {
         };
         self.inner.workers.map().insert(run, worker);
         drop(starting);
-        let equipment = self.equipment(project, run, llm);
+        let equipment = self.equipment(project, run, llm).await;
         let factory = self.clone();
         tokio::spawn(async move {
             factory

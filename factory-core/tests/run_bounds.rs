@@ -6,6 +6,7 @@ mod workshop;
 
 use std::sync::Arc;
 
+use factory_core::llm::EndReason;
 use factory_core::llm::scripted::{FailureKind, Script, ScriptArguments, ScriptReply};
 use factory_core::model::payload::LlmFailure;
 use factory_core::model::{
@@ -343,4 +344,26 @@ async fn old_results_leave_a_full_prompt_and_what_must_stay_is_named() {
         parked.detail
     );
     assert_eq!(parked.usage.calls, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_that_are_cut_again_and_again_park_the_run() {
+    let cut = || ScriptReply::text("and then").end(EndReason::Length);
+    let script = Script::new()
+        .reply(plan(&["Change it"]))
+        .reply(cut())
+        .reply(cut())
+        .reply(cut())
+        .reply(cut())
+        .reply(right().expect_contains("was cut"));
+    let shop = Workshop::with(script).await;
+    let parked = shop.run(UNATTENDED).await;
+    assert_eq!(
+        (parked.status, parked.reason),
+        (RunStatus::Paused, Some(StatusReason::Stuck))
+    );
+    assert_eq!(parked.usage.calls, 5);
+    shop.factory.resume(parked.id).await.unwrap();
+    let done = shop.factory.drive(parked.id).await.unwrap();
+    assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
 }

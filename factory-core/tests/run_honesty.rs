@@ -1,6 +1,9 @@
 //! Done means proven: what a model may and may not pass by itself, and that the operator's repository is left alone.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its own helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its own helpers too"
+)]
 
 mod workshop;
 

@@ -1,6 +1,9 @@
 //! A process may die at any write: the next one ends the run as if nothing had been, and asks for no reply twice.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its own helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its own helpers too"
+)]
 
 mod workshop;
 

@@ -13,6 +13,9 @@ pub(crate) const TRANSIENT_FAILURES: u32 = 6;
 /// How often in a row a call may be lost with its process before the operator is asked; each may have been paid for.
 pub(crate) const LOST_CALLS: u32 = 3;
 
+/// How many replies in a row may reach their bound; the model is told after each.
+pub(crate) const CUT_REPLIES: u32 = 4;
+
 /// How often in a row a run may be recovered without getting on.
 pub(crate) const RECOVERIES: u32 = 5;
 
@@ -121,6 +124,18 @@ fn must_park(state: &State) -> Option<Act> {
     }
     if let Some(detail) = &state.refusal {
         return park(StatusReason::LlmFailed, detail.clone());
+    }
+    if let Some(detail) = &state.overflow {
+        return park(StatusReason::ContextFull, detail.clone());
+    }
+    if state.cut_replies >= CUT_REPLIES {
+        return park(
+            StatusReason::Stuck,
+            format!(
+                "{} replies in a row reached their bound and were cut; direct it to answer shorter, then resume",
+                state.cut_replies
+            ),
+        );
     }
     if state.transient_failures >= TRANSIENT_FAILURES {
         return park(

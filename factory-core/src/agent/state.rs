@@ -112,13 +112,13 @@ pub(crate) struct State {
     pub(crate) calls: u64,
     /// A request is stored and its outcome is not.
     pub(crate) call_in_flight: Option<LlmRequested>,
-    /// The conversation ends with what the model has not answered.
-    pub(crate) unanswered: bool,
     pub(crate) transient_failures: u32,
     pub(crate) lost_calls: u32,
     pub(crate) refusal: Option<String>,
+    pub(crate) overflow: Option<String>,
+    /// Replies in a row that reached their bound.
+    pub(crate) cut_replies: u32,
     pub(crate) text_only_replies: u32,
-    pub(crate) last_reply: Option<BlobId>,
 
     pub(crate) batch: Option<Batch>,
     pub(crate) failed_edits: BTreeMap<String, u32>,
@@ -212,6 +212,7 @@ impl State {
                     LlmFailure::Cut => {}
                     LlmFailure::Lost => self.lost_calls += 1,
                     LlmFailure::Transient => self.transient_failures += 1,
+                    LlmFailure::Overflow => self.overflow = Some(failed.detail.clone()),
                     LlmFailure::Permanent => self.refusal = Some(failed.detail.clone()),
                 }
             }
@@ -282,6 +283,8 @@ impl State {
         self.transient_failures = 0;
         self.lost_calls = 0;
         self.refusal = None;
+        self.overflow = None;
+        self.cut_replies = 0;
         self.stuck = None;
         self.repeats.clear();
         if matches!(&self.setup, Setup::Done(finished) if !finished.ok) {
@@ -304,24 +307,23 @@ impl State {
         }
         self.calls = requested.call;
         self.pending.clear();
-        self.unanswered = true;
         self.call_in_flight = Some(requested.clone());
     }
 
     fn responded(&mut self, responded: &LlmResponded) {
         self.call_in_flight = None;
-        self.unanswered = false;
         self.transient_failures = 0;
         self.lost_calls = 0;
         self.recoveries = 0;
-        self.last_reply = Some(responded.reply.clone());
         self.conversation.push(MessageRef {
             role: Role::Assistant,
             blob: responded.reply.clone(),
             tool_call_id: None,
         });
         self.origins.push(None);
-        if responded.tool_calls.is_empty() && responded.end == payload::EndReason::Length {
+        let cut = responded.tool_calls.is_empty() && responded.end == payload::EndReason::Length;
+        self.cut_replies = if cut { self.cut_replies + 1 } else { 0 };
+        if cut {
             self.pending.push(Pending::CutReply);
         } else if responded.tool_calls.is_empty() {
             self.text_only_replies += 1;

@@ -333,10 +333,10 @@ impl Driver {
         match outcome {
             Some(Ok(reply)) => Outcome::Replied(reply),
             Some(Err(error)) => Outcome::Failed {
-                failure: if error.is_transient() {
-                    LlmFailure::Transient
-                } else {
-                    LlmFailure::Permanent
+                failure: match &error {
+                    LlmError::ContextOverflow(_) => LlmFailure::Overflow,
+                    error if error.is_transient() => LlmFailure::Transient,
+                    _ => LlmFailure::Permanent,
                 },
                 wait: match &error {
                     LlmError::Busy { retry_after, .. } => *retry_after,

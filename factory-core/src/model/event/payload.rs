@@ -222,6 +222,8 @@ pub enum LlmFailure {
     Lost,
     /// It may succeed when it is asked again.
     Transient,
+    /// The prompt does not fit the model's window, says its server.
+    Overflow,
     /// The same request would fail again.
     Permanent,
 }

@@ -26,6 +26,10 @@ struct OneTree(BTreeMap<&'static str, &'static str>);
 
 #[async_trait]
 impl Vcs for OneTree {
+    fn describe(&self) -> String {
+        "one tree".to_owned()
+    }
+
     async fn lay(&self, _: &Path, _: &TreeId, checkout: &Checkout) -> Result<(), VcsError> {
         for (path, content) in &self.0 {
             let path = checkout.dir.join(path);

@@ -11,7 +11,11 @@ impl Reader {
     /// Returns what works here: git, the sandbox, toolchains, the database, the disk.
     pub async fn doctor(&self) -> Vec<Finding> {
         let sandbox = &self.surroundings().await.sandbox;
-        let mut findings = vec![sandbox_finding(sandbox), toolchains_finding(sandbox)];
+        let mut findings = vec![
+            finding("git", true, self.vcs.describe(), None),
+            sandbox_finding(sandbox),
+            toolchains_finding(sandbox),
+        ];
         findings.push(self.database_finding().await);
         findings.push(self.disk_finding());
         if rustix::process::geteuid().is_root() {

@@ -205,6 +205,10 @@ pub struct NewCommit {
 /// no hooks, filters, fsmonitor, external diffs, aliases.
 #[async_trait]
 pub trait Vcs: Debug + Send + Sync + 'static {
+    /// Returns in a few words what does the work, for a screen that shows what the factory stands on:
+    /// `git 2.47.3 at /usr/bin/git`.
+    fn describe(&self) -> String;
+
     /// Returns what there is to know of the repository at `path`, or why it is none.
     async fn inspect(&self, path: &Path) -> Result<RepositoryFacts, VcsError>;
 
@@ -227,7 +231,9 @@ pub trait Vcs: Debug + Send + Sync + 'static {
     async fn lay(&self, store: &Path, tree: &TreeId, checkout: &Checkout) -> Result<(), VcsError>;
 
     /// Stores the checkout's files as a tree: everything but what is ignored. A nested repository is left out and
-    /// named. Cheap where little has changed since the last snapshot or lay.
+    /// named, and so is a `.git` beside tracked files. Where the ignore patterns of a folder are no plain file of a
+    /// reasonable size, its new files are left out and the patterns named. Cheap where little has changed since the
+    /// last snapshot or lay.
     async fn snapshot(&self, store: &Path, checkout: &Checkout) -> Result<Snapshot, VcsError>;
 
     /// Returns the top-most paths of the checkout that are neither tracked nor ignored: what a setup left behind.

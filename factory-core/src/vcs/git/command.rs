@@ -4,6 +4,7 @@
 //! directory is always given, our settings override those that could run something, and time and output are bounded.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ pub(super) struct Call {
     work_tree: Option<PathBuf>,
     settings: Vec<OsString>,
     arguments: Vec<OsString>,
+    excluded: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     input: Vec<u8>,
     most_output: usize,
@@ -117,6 +119,7 @@ impl Call {
             work_tree: None,
             settings: Vec::new(),
             arguments: Vec::new(),
+            excluded: Vec::new(),
             environment: Vec::new(),
             input: Vec::new(),
             most_output: MOST_OUTPUT,
@@ -168,6 +171,16 @@ impl Call {
     pub(super) fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, arguments: I) -> Self {
         for argument in arguments {
             self.arguments.push(argument.as_ref().to_owned());
+        }
+        self
+    }
+
+    /// Keeps a call that takes paths to everything but these. They become its last arguments.
+    pub(super) fn excluding(mut self, paths: &[Vec<u8>]) -> Self {
+        for path in paths {
+            let mut argument = OsString::from(":(top,exclude,literal)");
+            argument.push(OsStr::from_bytes(path));
+            self.excluded.push(argument);
         }
         self
     }
@@ -233,7 +246,11 @@ impl Call {
     }
 
     fn into_spawn(self) -> Spawn {
-        let mut arguments: Vec<OsString> = vec!["--no-pager".into(), "--literal-pathspecs".into()];
+        let mut arguments: Vec<OsString> = vec!["--no-pager".into()];
+        // Where paths are excluded, each says for itself that it is literal, and nothing else is given.
+        if self.excluded.is_empty() {
+            arguments.push("--literal-pathspecs".into());
+        }
         let mut environment: Vec<(OsString, OsString)> = ENVIRONMENT
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
@@ -258,6 +275,10 @@ impl Call {
             }
         }
         arguments.extend(self.arguments);
+        if !self.excluded.is_empty() {
+            arguments.push("--".into());
+            arguments.extend(self.excluded);
+        }
         Spawn {
             action: self.action,
             program: self.program,

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::tree::View;
+use super::tree::{View, empty_tree};
 use super::{Git, blocking, io_error, parse_id};
 use crate::model::TreeId;
 use crate::vcs::{NewCommit, RepositoryFacts, Signature, VcsError};
@@ -78,6 +78,7 @@ impl Git {
             dir: root.to_owned(),
             index: git_dir.join("index"),
             excludes: excludes.clone(),
+            empty_tree: Some(empty_tree(git_dir)?),
         };
         write(&excludes, format!("/{PREFIX}*/\n")).await?;
         self.store_changes(&view).await?;

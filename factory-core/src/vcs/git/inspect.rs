@@ -176,6 +176,8 @@ impl Git {
             index: git_dir.join("index"),
             excludes: git_dir.join("no-excludes"),
             dir: located.root.clone(),
+            // Its own attributes tell which line ends its files have.
+            empty_tree: None,
             git_dir,
         };
         let shadow_dir = view.git_dir.clone();

@@ -8,6 +8,7 @@
 
 mod command;
 mod diff;
+mod guard;
 mod init;
 mod inspect;
 mod locate;
@@ -19,6 +20,7 @@ mod publish;
 mod shadow;
 mod snapshot;
 mod store;
+mod survey;
 mod tree;
 
 use std::ffi::OsStr;
@@ -121,6 +123,10 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) ->
 
 #[async_trait]
 impl Vcs for Git {
+    fn describe(&self) -> String {
+        format!("git {} at {}", self.program.version, self.program.path.display())
+    }
+
     async fn inspect(&self, path: &Path) -> Result<RepositoryFacts, VcsError> {
         self.inspect_repository(path).await
     }

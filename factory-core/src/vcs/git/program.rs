@@ -33,6 +33,11 @@ impl GitVersion {
         patch: 0,
     };
 
+    /// Tells whether attributes can be read from a tree (`GIT_ATTR_SOURCE`), so that no file of a checkout is opened.
+    pub(super) fn reads_attributes_from_a_tree(self) -> bool {
+        (self.major, self.minor) >= (2, 41)
+    }
+
     /// Reads what `git version` prints: `git version 2.47.3`, `git version 2.39.5 (Apple Git-154)`.
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text

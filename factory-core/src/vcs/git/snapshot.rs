@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::guard::NESTED;
 use super::process::Output;
 use super::tree::{View, mend_permissions};
 use super::{Git, blocking, command, io_error, names, parse_id};
@@ -32,8 +33,11 @@ struct Plan {
     stored: Vec<Vec<u8>>,
     /// Paths that go from the index whatever stands there.
     dropped: Vec<Vec<u8>>,
-    left_out: Vec<(String, String)>,
+    left_out: LeftOut,
 }
+
+/// Paths that were left out, with the reason.
+type LeftOut = Vec<(String, String)>;
 
 impl Git {
     pub(super) async fn snapshot_checkout(
@@ -53,19 +57,19 @@ impl Git {
     }
 
     /// Brings the index up to the files, and returns what was left out.
-    pub(super) async fn store_changes(&self, view: &View) -> Result<Vec<(String, String)>, VcsError> {
-        let mut found = self.look(view).await?;
-        if found.is_none() {
+    pub(super) async fn store_changes(&self, view: &View) -> Result<LeftOut, VcsError> {
+        let mut seen = self.look(view).await?;
+        if seen.is_none() {
             mend_permissions(&view.dir).await?;
-            found = self.look(view).await?;
+            seen = self.look(view).await?;
         }
-        let found = found.ok_or_else(|| VcsError::BadPath {
+        let (found, mut left_out) = seen.ok_or_else(|| VcsError::BadPath {
             path: view.dir.clone(),
             problem: "holds folders that cannot be read".into(),
         })?;
         let dir = view.dir.clone();
         let plan = blocking("look at changed files", move || judge(&dir, found)).await?;
-        let mut left_out = plan.left_out;
+        left_out.extend(plan.left_out);
         for (paths, how) in [
             (plan.dropped, &["--force-remove"][..]),
             (plan.stored, &["--add", "--remove", "--replace"]),
@@ -88,13 +92,15 @@ impl Git {
             left_out.extend(ignored_by_git(&paths, &output.stderr));
         }
         left_out.sort();
-        left_out.dedup();
+        // A pipe for a list of patterns, say, is named by whoever compared it and by whoever wanted to read it.
+        left_out.dedup_by(|one, other| one.0 == other.0);
         Ok(left_out)
     }
 
-    /// Returns what differs from the index, or none where a folder could not be read.
-    async fn look(&self, view: &View) -> Result<Option<Vec<Found>>, VcsError> {
-        let tracked = self
+    /// Returns what differs from the index and what was kept away from, or none where a folder could not be read.
+    async fn look(&self, view: &View) -> Result<Option<(Vec<Found>, LeftOut)>, VcsError> {
+        let guard = self.guard(view).await?;
+        let mut compare = self
             .call_in(view, "compare tracked files")
             .args([
                 "diff-files",
@@ -102,28 +108,29 @@ impl Git {
                 "--name-status",
                 "--no-renames",
                 "--no-ext-diff",
-                "--no-textconv",
             ])
-            .arg("--ignore-submodules=all");
-        let others =
-            self.call_in(view, "list new files")
-                .args(["ls-files", "-z", "--others", "--exclude-standard"]);
-        let submodules = async {
-            // Listing the whole index costs as much as comparing it; only trees with this file have submodules.
-            if tokio::fs::symlink_metadata(view.dir.join(".gitmodules"))
-                .await
-                .is_err()
-            {
+            .args(["--no-textconv", "--ignore-submodules=all"]);
+        if !guard.submodules().is_empty() {
+            compare = compare.excluding(guard.submodules());
+        }
+        let others = async {
+            if guard.top_barred {
                 return Ok(None);
             }
-            let call = self.call_in(view, "list submodules");
-            call.args(["ls-files", "-z", "--stage"]).run().await.map(Some)
+            let call = self.call_in(view, "list new files");
+            let call = call.args(["ls-files", "-z", "--others", "--exclude-standard"]);
+            call.args(guard.excludes()).run().await.map(Some)
         };
-        let (tracked, others, submodules) = tokio::try_join!(tracked.run(), others.run(), submodules)?;
-        for output in [Some(&tracked), Some(&others), submodules.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        let submodules = async {
+            // Listing the whole index costs as much as comparing it; only trees with this file have submodules.
+            let file = view.dir.join(".gitmodules");
+            if guard.submodules().is_empty() && tokio::fs::symlink_metadata(file).await.is_err() {
+                return Ok(Vec::new());
+            }
+            self.tracked(view).await
+        };
+        let (tracked, others, submodules) = tokio::try_join!(compare.run(), others, submodules)?;
+        for output in [Some(&tracked), others.as_ref()].into_iter().flatten() {
             if lacks_permission(output) {
                 return Ok(None);
             }
@@ -141,15 +148,11 @@ impl Git {
                 Found::Changed(path)
             });
         }
-        found.extend(fields(&others.stdout).map(|path| Found::New(path.to_vec())));
-        let stages = submodules.map(|output| output.stdout).unwrap_or_default();
-        found.extend(fields(&stages).filter_map(|entry| {
-            let tab = entry.iter().position(|byte| *byte == b'\t')?;
-            entry
-                .starts_with(b"160000 ")
-                .then(|| Found::Submodule(entry[tab + 1..].to_vec()))
-        }));
-        Ok(Some(found))
+        let others = others.map(|output| output.stdout).unwrap_or_default();
+        found.extend(fields(&others).map(|path| Found::New(path.to_vec())));
+        let submodules = submodules.into_iter().filter(|entry| entry.submodule);
+        found.extend(submodules.map(|entry| Found::Submodule(entry.path)));
+        Ok(Some((found, guard.left_out)))
     }
 }
 
@@ -170,7 +173,7 @@ fn lacks_permission(output: &Output) -> bool {
 }
 
 /// Names that git refuses to store are named by it and passed over.
-fn ignored_by_git(paths: &[Vec<u8>], stderr: &[u8]) -> Vec<(String, String)> {
+fn ignored_by_git(paths: &[Vec<u8>], stderr: &[u8]) -> LeftOut {
     let text = String::from_utf8_lossy(stderr);
     if !text.contains("Ignoring path ") {
         return Vec::new();
@@ -245,19 +248,9 @@ impl Plan {
     }
 }
 
-const NESTED: &str = "a nested repository is not entered";
-
 /// Decides about every path that was found.
 fn judge(dir: &Path, found: Vec<Found>) -> Result<Plan, VcsError> {
     let mut plan = Plan::default();
-    // A sandbox that mounts a git directory of its own leaves the empty folder behind.
-    let dot_git = dir.join(".git");
-    let mount_point = |metadata: &fs::Metadata| {
-        metadata.is_dir() && fs::read_dir(&dot_git).is_ok_and(|mut entries| entries.next().is_none())
-    };
-    if fs::symlink_metadata(&dot_git).is_ok_and(|metadata| !mount_point(&metadata)) {
-        plan.leave_out(b".git", "a git directory in a checkout is never used");
-    }
     for found in found {
         plan.judge(dir, found)?;
     }

@@ -3,7 +3,9 @@
 //! Git itself replaces what stands in a file's way and never writes through a link. Nothing may run in the checkout
 //! meanwhile: a process that swaps folders for links while git writes is the sandbox's to stop.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::command::{Call, TREE};
+use super::guard::Tracked;
 use super::store::{absolute, check_store};
 use super::{Git, blocking, io_error};
 use crate::model::TreeId;
@@ -33,6 +36,20 @@ pub(super) struct View {
     pub(super) dir: PathBuf,
     pub(super) index: PathBuf,
     pub(super) excludes: PathBuf,
+    /// The empty tree by the git directory's hashes, where attributes in the folder are not to be heeded.
+    pub(super) empty_tree: Option<&'static str>,
+}
+
+/// Returns the tree without a file, which every git knows without being told.
+pub(super) fn empty_tree(git_dir: &Path) -> Result<&'static str, VcsError> {
+    let config = git_dir.join("config");
+    let text = fs::read_to_string(&config).map_err(io_error("read", &config))?;
+    // Our own file, as `git init` wrote it.
+    Ok(if text.to_ascii_lowercase().contains("objectformat = sha256") {
+        "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
+    } else {
+        "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    })
 }
 
 impl View {
@@ -41,6 +58,7 @@ impl View {
         let git_dir = absolute(store)?;
         check_store(&git_dir)?;
         Ok(Self {
+            empty_tree: Some(empty_tree(&git_dir)?),
             git_dir,
             dir: absolute(&checkout.dir)?,
             index: absolute(&checkout.index)?,
@@ -52,12 +70,17 @@ impl View {
 impl Git {
     /// Begins a call that sees the files through a git directory of ours.
     pub(super) fn call_in(&self, view: &View, action: &'static str) -> Call {
-        self.call(action)
+        let call = self
+            .call(action)
             .git_dir(&view.git_dir)
             .work_tree(&view.dir)
             .index(&view.index)
             .setting("core.excludesFile", &view.excludes)
-            .deadline(TREE)
+            .deadline(TREE);
+        match view.empty_tree {
+            Some(tree) => call.environment("GIT_ATTR_SOURCE", tree),
+            None => call,
+        }
     }
 
     /// Waits until nobody else works with the index, also no git that outlived a killed factory, and clears away what a
@@ -104,6 +127,9 @@ impl Git {
         })
         .await?;
         let _held = self.hold_index(&view.index).await?;
+        if !self.program.version.reads_attributes_from_a_tree() {
+            self.guard(&view).await?;
+        }
         let read = |reset: &[&str]| {
             let call = self.call_in(&view, "read the tree").arg("read-tree");
             call.args(reset).arg(tree.as_str()).output()
@@ -116,10 +142,14 @@ impl Git {
             }
             other => drop(other?),
         }
+        let all_but_submodules = self.paths_beside_submodules(&view).await?;
         let write = || {
             let call = self.call_in(&view, "write the files");
-            call.args(["checkout-index", "--all", "--force", "--index", "--quiet"])
-                .output()
+            let call = call.args(["checkout-index", "--force", "--index", "--quiet"]);
+            match &all_but_submodules {
+                Some(paths) => call.args(["-z", "--stdin"]).input(paths.as_slice()).output(),
+                None => call.arg("--all").output(),
+            }
         };
         match write().await {
             Err(VcsError::Failed { .. }) => {
@@ -131,6 +161,23 @@ impl Git {
         Ok(())
     }
 
+    /// Returns the paths to lay where a submodule's folder has a repository, which git would ask for its state; none
+    /// where there is no such submodule and everything can be laid.
+    async fn paths_beside_submodules(&self, view: &View) -> Result<Option<Vec<u8>>, VcsError> {
+        let tracked = self.tracked(view).await?;
+        let dir = view.dir.clone();
+        blocking("look at submodules", move || {
+            let populated = |entry: &Tracked| {
+                let dot_git = dir.join(OsStr::from_bytes(&entry.path)).join(".git");
+                entry.submodule && dot_git.symlink_metadata().is_ok()
+            };
+            let beside: Vec<_> = tracked.iter().filter(|entry| !populated(entry)).collect();
+            let paths = |entry: &&Tracked| [&entry.path[..], &[0]].concat();
+            Ok((beside.len() < tracked.len()).then(|| beside.iter().flat_map(paths).collect()))
+        })
+        .await
+    }
+
     pub(super) async fn untracked_paths(
         &self,
         store: &Path,
@@ -138,22 +185,30 @@ impl Git {
     ) -> Result<Vec<String>, VcsError> {
         let view = View::of(store, checkout)?;
         let _held = self.hold_index(&view.index).await?;
+        let guard = self.guard(&view).await?;
+        if guard.top_barred {
+            return Err(VcsError::BadPath {
+                path: view.dir.join(".gitignore"),
+                problem: "is no list of patterns that git could read; remove it".into(),
+            });
+        }
         let output = self
             .call_in(&view, "list untracked files")
-            .args([
-                "ls-files",
-                "-z",
-                "--others",
-                "--exclude-standard",
-                "--directory",
-                "--no-empty-directory",
-            ])
+            .args(["ls-files", "-z", "--others", "--exclude-standard"])
+            .args(["--directory", "--no-empty-directory"])
+            .args(guard.excludes())
             .output()
             .await?;
-        Ok(output
-            .split(|byte| *byte == 0)
-            .filter(|path| !path.is_empty())
-            .map(|path| String::from_utf8_lossy(path.strip_suffix(b"/").unwrap_or(path)).into_owned())
+        let listed = output.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        let mut paths: Vec<&[u8]> = listed
+            .map(|path| path.strip_suffix(b"/").unwrap_or(path))
+            .chain(guard.untracked.iter().map(Vec::as_slice))
+            .collect();
+        paths.sort_unstable();
+        paths.dedup();
+        Ok(paths
+            .into_iter()
+            .map(|path| String::from_utf8_lossy(path).into_owned())
             .collect())
     }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use factory_core::model::{CommitId, TreeId};
 use factory_core::vcs::git::Git;
-use factory_core::vcs::{Checkout, NewCommit, Signature, Vcs};
+use factory_core::vcs::{Checkout, NewCommit, RepositoryFacts, Signature, Vcs};
 use tempfile::TempDir;
 
 /// An operator's repository, a store, and a checkout.
@@ -202,4 +202,21 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<Vec<u8>, (char, Vec<u8>)> {
     let mut found = BTreeMap::new();
     walk(folder, folder, &mut found);
     found
+}
+
+/// What is known of the repository of [`Fixture::new`].
+pub(crate) fn facts(fixture: &Fixture) -> RepositoryFacts {
+    RepositoryFacts {
+        root: fs::canonicalize(fixture.repository()).unwrap(),
+        head_branch: Some("main".into()),
+        head: Some(fixture.head()),
+        notes: Vec::new(),
+        maybe_dirty: false,
+    }
+}
+
+/// Makes a FIFO, on which an unwary reader waits forever.
+pub(crate) fn make_fifo(file: &Path) {
+    let status = Command::new("mkfifo").arg(file).status().unwrap();
+    assert!(status.success());
 }

@@ -22,6 +22,7 @@ mod snapshot;
 mod store;
 mod survey;
 mod tree;
+mod written;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use self::command::Call;
 use self::locks::Locks;
 pub use self::program::{GitVersion, ProgramFacts};
+use self::written::Written;
 use super::{Checkout, Diff, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError};
 use crate::model::{CommitId, TreeId};
 
@@ -42,6 +44,7 @@ pub struct Git {
     program: ProgramFacts,
     trusted_owners: Vec<u32>,
     locks: Locks,
+    written: Written,
 }
 
 impl Git {
@@ -56,6 +59,7 @@ impl Git {
             program: program::find(path)?,
             trusted_owners: Vec::new(),
             locks: Locks::default(),
+            written: Written::default(),
         })
     }
 

@@ -13,7 +13,9 @@ use std::path::Path;
 use super::guard::NESTED;
 use super::process::Output;
 use super::tree::{View, mend_permissions};
+use super::written::State;
 use super::{Git, blocking, command, io_error, names, parse_id};
+use crate::model::TreeId;
 use crate::vcs::{Checkout, Snapshot, VcsError};
 
 /// A tracked path that differs from the index, or a path that is not in it.
@@ -48,12 +50,29 @@ impl Git {
         const ACTION: &str = "write the tree";
         let view = View::of(store, checkout)?;
         let _held = self.hold_index(&view.index).await?;
+        let before = State::of(&view).await;
         let left_out = self.store_changes(&view).await?;
-        let tree = self.call_in(&view, ACTION).arg("write-tree").output().await?;
-        Ok(Snapshot {
-            tree: parse_id(ACTION, &tree)?,
-            left_out,
-        })
+        let mut state = State::of(&view).await;
+        // A file that is as young as the index is read at every look, until the index is written at a later second.
+        let settling = state.is_some_and(|state| Some(state) == before && state.is_past());
+        if let Some(known) = self.written.tree_of(&view, state)
+            && (known.settled || !settling)
+        {
+            let tree = known.tree;
+            return Ok(Snapshot { tree, left_out });
+        }
+        if settling {
+            let call = self.call_in(&view, "write the index");
+            call.args(["update-index", "--force-write-index"])
+                .output()
+                .await?;
+        }
+        let output = self.call_in(&view, ACTION).arg("write-tree").output().await?;
+        let tree: TreeId = parse_id(ACTION, &output)?;
+        state = State::of(&view).await;
+        let settled = settling || state.is_some_and(|state| state.is_later_than(before));
+        self.written.remember(&view, state, &tree, settled);
+        Ok(Snapshot { tree, left_out })
     }
 
     /// Brings the index up to the files, and returns what was left out.

@@ -81,6 +81,26 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// Returns whether a disk is full, or a quota. What was asked may be asked again once there is room.
+    pub fn is_storage_full(&self) -> bool {
+        use std::io::ErrorKind;
+        match self {
+            Self::Store(StoreError::StorageFull) | Self::Vcs(VcsError::StorageFull { .. }) => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            // The sandbox tells what the operating system said in its own words.
+            Self::Sandbox(SandboxError::Failed { detail, .. }) => {
+                ["No space left on device", "Disk quota exceeded"]
+                    .iter()
+                    .any(|words| detail.contains(words))
+            }
+            _ => false,
+        }
+    }
+}
+
 fn owner(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

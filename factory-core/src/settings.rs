@@ -1,10 +1,12 @@
 //! What a factory is opened with, as plain data. Nothing here reads the environment; front ends do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::environment::HostEnvironment;
 use crate::llm::spec::ModelKeys;
 use crate::model::Budget;
+use crate::sandbox::Limits;
 
 /// What a factory is opened with.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Settings {
     pub operator: String,
     /// What runs may spend where they are filed without saying.
     pub budget: Budget,
+    /// How long one check command may take.
+    pub check_within: Duration,
     /// The keys of model servers. Never stored, never shown.
     pub keys: ModelKeys,
     /// What the host offers.
@@ -31,6 +35,7 @@ impl Settings {
             database: None,
             operator: "operator".to_owned(),
             budget: Budget::default(),
+            check_within: Limits::default().wall,
             keys: ModelKeys::none(),
             host,
         }

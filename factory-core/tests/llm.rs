@@ -400,7 +400,7 @@ fn settings_that_cannot_work_are_refused() {
             ..OpenAiConfig::new("test", url, model)
         };
         let error = OpenAiLlm::new(config).unwrap_err();
-        assert_eq!(error.to_string(), format!("the model test: {expect}"));
+        assert_eq!(error.to_string(), format!("the model `test`: {expect}"));
         assert!(!error.is_transient());
     }
 }

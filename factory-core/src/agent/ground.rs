@@ -25,6 +25,8 @@ pub(crate) struct Ground {
     pub(crate) sandbox: Sandbox,
     pub(crate) project: Project,
     pub(crate) root: PathBuf,
+    /// How long one check command may take.
+    pub(crate) check_within: Duration,
 }
 
 /// A checkout with its private home, and the lock that a command in it holds.
@@ -170,7 +172,10 @@ impl Ground {
             checkout: place.checkout().dir,
             home: place.home(),
             network: Network::Off,
-            limits: Limits::default(),
+            limits: Limits {
+                wall: self.check_within,
+                ..Limits::default()
+            },
         };
         Ok(self.sandbox.start(&spec, Some(place.lock().await?)).await?)
     }

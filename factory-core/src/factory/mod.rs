@@ -97,6 +97,7 @@ impl Reader {
             vcs: Arc::clone(&self.vcs),
             sandbox: self.surroundings().await.sandbox.clone(),
             root: self.folder.project(project.id),
+            check_within: self.settings.check_within,
             project,
         }
     }

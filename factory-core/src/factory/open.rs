@@ -136,6 +136,7 @@ impl From<DataFolderError> for Error {
     fn from(error: DataFolderError) -> Self {
         match error {
             DataFolderError::Owned { pid, path } => Self::Owned { pid, folder: path },
+            DataFolderError::Io { action, path, source } => Self::Io { action, path, source },
             other => Self::DataFolder(crate::error::chain(&other)),
         }
     }

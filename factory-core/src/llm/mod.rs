@@ -185,7 +185,7 @@ pub enum LlmError {
         detail: String,
     },
     /// The model, as the operator wrote it, cannot be used. Asking again will not help.
-    #[error("the model {model}: {detail}")]
+    #[error("the model `{model}`: {detail}")]
     Unusable {
         /// What the operator wrote, without credentials.
         model: String,

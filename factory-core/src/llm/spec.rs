@@ -190,15 +190,15 @@ mod tests {
         }
         check_error(
             "openai:",
-            &format!("the model openai:: nothing stands after the colon; {FORMS}"),
+            &format!("the model `openai:`: nothing stands after the colon; {FORMS}"),
         );
         check_error(
             "openai:m",
-            &format!("the model openai:m: the server's address is missing; {FORMS}"),
+            &format!("the model `openai:m`: the server's address is missing; {FORMS}"),
         );
         check_error(
             "openai:@http://h",
-            &format!("the model openai:@http://h: the model's name is missing; {FORMS}"),
+            &format!("the model `openai:@http://h`: the model's name is missing; {FORMS}"),
         );
     }
 
@@ -206,11 +206,11 @@ mod tests {
     fn credentials_in_an_address_are_refused_and_not_repeated() {
         check_error(
             "openai:m@http://user:hunter2@host/v1",
-            "the model openai:m@http://…@host/v1: its address holds credentials; give the key apart from the address",
+            "the model `openai:m@http://…@host/v1`: its address holds credentials; give the key apart from the address",
         );
         check_error(
             "openai:m@ftp://user:hunter2@host/v1",
-            &format!("the model openai:m@ftp://…@host/v1: the server's address is missing; {FORMS}"),
+            &format!("the model `openai:m@ftp://…@host/v1`: the server's address is missing; {FORMS}"),
         );
     }
 

@@ -110,16 +110,27 @@ pub(super) fn opening_error(failure: Failure, database: &Path) -> StoreError {
     let shown = database.display();
     StoreError::Unusable(match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => return StoreError::StorageFull,
+        // The files beside the database grow by ways that tell of a full disk as of any other failure.
+        Some(ErrorCode::SystemIoFailure) if has_no_room(database) => return StoreError::StorageFull,
         Some(ErrorCode::NotADatabase) => return no_database(database),
         Some(ErrorCode::DatabaseCorrupt) => return failure::damaged(database, &error.to_string()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("the database `{shown}` is locked by another program; close that program")
+        }
+        // SQLite makes files beside the database, and says of a folder that takes none that the database cannot be opened.
+        Some(ErrorCode::CannotOpen) if database.is_file() => {
+            format!("the database `{shown}` or its folder cannot be written; give yourself write permission")
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             format!("the database `{shown}` or its folder cannot be written; give yourself write permission")
         }
         _ => format!("the database `{shown}` cannot be opened ({error}); look at its folder and permissions"),
     })
+}
+
+/// Returns whether the disk of a file is full for this user.
+fn has_no_room(file: &Path) -> bool {
+    rustix::fs::statvfs(file).is_ok_and(|disk| disk.f_bavail == 0)
 }
 
 /// Returns the error of a file that is something else.

@@ -1,5 +1,5 @@
 # The commands that a newcomer needs. Each works on a fresh machine with Rust, git, make and a C compiler.
-.PHONY: demo test check prerequisites deny
+.PHONY: demo test registries check prerequisites deny
 
 # Runs the main job from end to end: a goal becomes an approved commit in a small repository.
 demo: prerequisites
@@ -8,6 +8,11 @@ demo: prerequisites
 # Runs every test, the documentation's examples included.
 test: prerequisites
 	cargo test --locked --workspace
+
+# Runs the tests of real projects, which fetch from the registries of crates, npm and Python packages.
+registries: prerequisites
+	cargo test --locked --package factory-http --test real_projects -- --ignored --nocapture --test-threads=1
+	cargo test --locked --package factory-core --test environment -- --ignored
 
 # Looks at what no test sees: format, lints, documentation, licences.
 check: deny

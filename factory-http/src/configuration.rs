@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use factory_core::Settings;
 use factory_core::model::{Budget, BudgetLimit, RunSpec};
@@ -17,7 +18,7 @@ use crate::render::amount::{parse_count, parse_time};
 const FILE: &str = "factory.toml";
 
 /// The variables that are read, each with the place of its value.
-const VARIABLES: [(&str, &[&str]); 7] = [
+const VARIABLES: [(&str, &[&str]); 8] = [
     ("FACTORY_DATABASE", &["database"]),
     ("FACTORY_OPERATOR", &["operator"]),
     ("FACTORY_MODEL", &["model"]),
@@ -25,6 +26,7 @@ const VARIABLES: [(&str, &[&str]); 7] = [
     ("FACTORY_BUDGET_TOKENS", &["budget", "tokens"]),
     ("FACTORY_BUDGET_TIME", &["budget", "time"]),
     ("FACTORY_BUDGET_TURNS", &["budget", "turns"]),
+    ("FACTORY_LIMITS_CHECK", &["limits", "check"]),
 ];
 
 /// What the flags say.
@@ -53,6 +55,14 @@ struct File {
     operator: Option<String>,
     model: Option<String>,
     budget: Bounds,
+    limits: Limits,
+}
+
+/// How long commands may take.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Limits {
+    check: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +112,9 @@ impl Configuration {
         settings.operator = file.operator.unwrap_or_else(|| operator(environment));
         settings.database = flags.database.clone().or(file.database);
         settings.budget = budget(&file.budget).map_err(Failure::usage)?;
+        if let Some(text) = &file.limits.check {
+            settings.check_within = check_within(text).map_err(Failure::usage)?;
+        }
         Ok(Self {
             settings,
             model: file.model.unwrap_or_else(|| RunSpec::default().model),
@@ -157,6 +170,16 @@ fn variables(environment: &Environment) -> BTreeMap<&'static str, Entry> {
     entries
 }
 
+/// Reads how long a check may take. It always ends, because a check that hangs would hold its run for ever.
+fn check_within(text: &str) -> Result<Duration, String> {
+    match parse_time(text) {
+        Ok(BudgetLimit::AtMost(milliseconds @ 1..)) => Ok(Duration::from_millis(milliseconds)),
+        _ => Err(format!(
+            "limits.check: `{text}` is not a time such as 45s, 90m or 1h30m"
+        )),
+    }
+}
+
 fn budget(bounds: &Bounds) -> Result<Budget, String> {
     let count = |name: &str, bound: &Option<Bound>, default| match bound {
         None => Ok(default),
@@ -203,7 +226,7 @@ mod tests {
     #[test]
     fn the_later_source_wins() {
         let folder = tempfile::tempdir().unwrap();
-        let file = "model = \"ollama:file\"\noperator = \"ann\"\n[budget]\ncalls = 7\ntokens = \"3M\"\ntime = \"1h\"\n";
+        let file = "model = \"ollama:file\"\noperator = \"ann\"\n[budget]\ncalls = 7\ntokens = \"3M\"\ntime = \"1h\"\n[limits]\ncheck = \"30s\"\n";
         std::fs::write(folder.path().join(FILE), file).unwrap();
         let variables = [
             ("FACTORY_MODEL", "ollama:variable"),
@@ -216,6 +239,7 @@ mod tests {
         let read = Configuration::read(&environment(folder.path(), &variables), &flags).unwrap();
         assert_eq!(read.model, "ollama:variable");
         assert_eq!(read.settings.operator, "ann");
+        assert_eq!(read.settings.check_within, Duration::from_secs(30));
         assert_eq!(read.settings.database.as_deref(), Some("sqlite:/x"));
         assert_eq!(
             read.settings.budget,
@@ -255,5 +279,8 @@ mod tests {
                 .starts_with("budget.time: `5 hours` is not a time"),
             "{failure:?}"
         );
+        for bad in ["unlimited", "0s", "soon", ""] {
+            assert!(check_within(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! The core's errors do not travel; their texts and the few distinctions that a caller acts on do.
 
 use factory_core::Error;
+use factory_core::llm::LlmError;
 use factory_core::store::StoreError;
 use factory_core::vcs::VcsError;
 use serde::{Deserialize, Serialize};
@@ -112,16 +113,24 @@ impl From<Error> for Failure {
 
 fn classify(error: &Error) -> (FailureKind, Option<String>) {
     match error {
+        full if full.is_storage_full() => (
+            FailureKind::Failed,
+            Some("make room on that disk, then say it again; nothing that was stored is lost".to_owned()),
+        ),
         Error::UnknownProject(_)
         | Error::BadInput(_)
+        | Error::Llm(LlmError::Unusable { .. } | LlmError::Script { .. })
         | Error::Store(StoreError::AlreadyExists { .. })
         | Error::Vcs(
             VcsError::NotARepository(_)
             | VcsError::BadPath { .. }
             | VcsError::Empty(_)
-            | VcsError::UnknownRevision { .. }
             | VcsError::BadRefName(_),
         ) => (FailureKind::Usage, None),
+        Error::Vcs(VcsError::UnknownRevision { .. }) => (
+            FailureKind::Usage,
+            Some("name a branch, a tag or a commit of that repository".to_owned()),
+        ),
         Error::Store(StoreError::NotFound { kind, .. }) => {
             let list = match *kind {
                 "run" => Some("`factory list` shows the runs".to_owned()),

@@ -34,7 +34,7 @@ Exit codes: 0 done, or the run is complete; 1 failed; 2 usage, or what was named
 you (paused, or asks for approval); 4 the run was stopped. A second Ctrl-C ends with 130.
 
 Settings: factory.toml in the data folder, then FACTORY_DATABASE, FACTORY_MODEL, FACTORY_OPERATOR and \
-FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, then flags.";
+FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, FACTORY_LIMITS_CHECK (how long one check may take, 10m), then flags.";
 
 /// A goal becomes an approved commit: an agent works on it in a checkout of its own, your checks prove the result, you
 /// decide.
@@ -258,15 +258,23 @@ async fn text_or_input(text: String, most: usize, what: &str) -> Result<String, 
         tokio::task::spawn_blocking(move || read_input(most))
             .await
             .map_err(|error| Failure::caused("reading standard input broke off", &error))?
-            .map_err(|error| Failure::caused("cannot read standard input as text", &error))?
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::InvalidData => {
+                    Failure::usage(format!("{what} is no text: it is not UTF-8"))
+                        .with_remedy("write it as UTF-8")
+                }
+                _ => Failure::caused("cannot read standard input", &error),
+            })?
     } else {
         text
     };
     if text.trim().is_empty() {
-        return Err(Failure::usage(format!("{what} is empty")));
+        return Err(Failure::usage(format!("{what} is empty"))
+            .with_remedy("say it in a sentence, or give `-` and write it to standard input"));
     }
     if text.len() > most {
-        return Err(Failure::usage(format!("{what} is longer than {most} bytes")));
+        return Err(Failure::usage(format!("{what} is longer than {most} bytes"))
+            .with_remedy("put long material into a file of the repository, commit it, and name that file"));
     }
     Ok(text)
 }

@@ -172,11 +172,16 @@ pub(super) fn project_reference(reference: &str) -> Result<String, Failure> {
 
 /// Returns the folder's real path.
 pub(super) fn absolute_folder(path: &Path) -> Result<PathBuf, Failure> {
-    path.canonicalize().map_err(|error| {
+    let path_found = path.canonicalize().map_err(|error| {
         let mut failure = Failure::caused(format!("there is no folder `{}`", path.display()), &error);
         failure.kind = FailureKind::Usage;
         failure
-    })
+    })?;
+    if path_found.is_file() {
+        return Err(Failure::usage(format!("`{}` is a file", path.display()))
+            .with_remedy("name the folder of a repository"));
+    }
+    Ok(path_found)
 }
 
 /// Returns the model with the path of its file, if it has one, made absolute.

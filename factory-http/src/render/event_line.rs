@@ -185,7 +185,11 @@ fn acting_text(kind: &EventKind) -> String {
             None => said(&tool.tool),
         },
         EventKind::ToolFinished(tool) => {
-            format!("{} {}: {}", mark(tool.ok), said(&tool.tool), said(&tool.summary))
+            // Some summaries begin with their tool's name.
+            let summary = tool.summary.strip_prefix(tool.tool.as_str());
+            let summary = summary.map_or(tool.summary.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+            let summary = if summary.is_empty() { "done" } else { summary };
+            format!("{} {}: {}", mark(tool.ok), said(&tool.tool), said(summary))
         }
         EventKind::FileChanged(file) => {
             let how = match (&file.before, &file.after) {
@@ -319,6 +323,12 @@ mod tests {
             json!({"call": 1, "index": 0, "tool": "read_file", "ok": false, "summary": "no `x\u{1b}[2J`",
                 "result": blob, "fingerprint": blob, "work_ms": 1}),
             "✗ read_file: no `x\\x1b[2J`",
+        );
+        check(
+            "TOOL_FINISHED",
+            json!({"call": 1, "index": 0, "tool": "edit_file", "ok": false, "summary": "edit_file: no `x`",
+                "result": blob, "fingerprint": blob, "work_ms": 1}),
+            "✗ edit_file: no `x`",
         );
         check(
             "CHECK_FINISHED",

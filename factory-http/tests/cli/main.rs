@@ -1,7 +1,14 @@
 //! The real program, from the outside: what it prints, how it exits, and what it leaves in a repository.
 
+mod bad_input;
+mod bad_storage;
+mod canaries;
+mod checks;
 mod demo;
+mod mounts;
+mod owners;
 mod runs;
+mod seed;
 #[expect(
     clippy::unwrap_used,
     reason = "what a test prepares must work, or the test fails"

@@ -1,5 +1,7 @@
 //! A small project, a scripted model and a data folder, and the program at work on them.
 
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -28,22 +30,20 @@ impl Place {
 
     /// Returns a place with the project `sample`, whose check wants a second file.
     pub(crate) fn with_project() -> Self {
-        let place = Self::new();
+        let place = Self::with_folder();
         let repository = place.repository();
-        std::fs::create_dir(&repository).unwrap();
-        std::fs::write(repository.join("README.md"), "# Sample\n").unwrap();
-        let added = place.factory(&[
-            "project",
-            "add",
-            path(&repository),
-            "--name",
-            "sample",
-            "--init",
-            "--no-setup",
-            "--check",
-            CHECK,
-        ]);
+        let mut add = vec!["project", "add", path(&repository)];
+        add.extend(["--name", "sample", "--init", "--no-setup", "--check", CHECK]);
+        let added = place.factory(&add);
         assert_eq!(code(&added), 0, "{}", told(&added));
+        place
+    }
+
+    /// Returns a place whose repository is a folder with a file in it, and nothing more yet.
+    pub(crate) fn with_folder() -> Self {
+        let place = Self::new();
+        std::fs::create_dir(place.repository()).unwrap();
+        std::fs::write(place.repository().join("README.md"), "# Sample\n").unwrap();
         place
     }
 
@@ -69,6 +69,39 @@ impl Place {
         self.command(arguments).output().unwrap()
     }
 
+    /// Runs the program to its end on this standard input.
+    pub(crate) fn fed(&self, arguments: &[&str], input: Vec<u8>) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A program that has read enough closes its end, which is no failure.
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        output
+    }
+
+    /// Asserts how the program ended and all that it said, where `[place]` stands for the place's path.
+    #[track_caller]
+    pub(crate) fn check(&self, output: &Output, exit: i32, expected: &str) {
+        let said = told(output).replace(path(self.folder.path()), "[place]");
+        assert_eq!((code(output), said.trim_end()), (exit, expected.trim()), "{said}");
+    }
+
+    /// Writes a script of these tool calls, one in each reply, and returns the model's name.
+    pub(crate) fn script(&self, name: &str, calls: &[(&str, Value)]) -> String {
+        let call = |(name, arguments): &(&str, Value)| json!({"text": "", "tool_calls": [{"name": name, "arguments": arguments}]});
+        let replies: Vec<_> = calls.iter().map(call).collect();
+        let file = self.path(&format!("{name}.json"));
+        std::fs::write(&file, json!({ "replies": replies }).to_string()).unwrap();
+        format!("scripted:{}", file.display())
+    }
+
     /// Runs the program with `--json` and returns the one document that it answers.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.command(arguments).arg("--json").output().unwrap();
@@ -89,16 +122,16 @@ impl Place {
 
     /// Writes a script whose agent runs `command`, writes `done.txt` and is done, and returns the model's name.
     pub(crate) fn model(&self, name: &str, command: &str) -> String {
-        let call = |name: &str, arguments: Value| json!({"text": "", "tool_calls": [{"name": name, "arguments": arguments}]});
-        let script = json!({"replies": [
-            call("update_plan", json!({"steps": ["do it"]})),
-            call("run_command", json!({"command": command})),
-            call("write_file", json!({"path": "done.txt", "content": format!("by {name}\n")})),
-            call("finish_step", json!({"summary": "done"})),
-        ]});
-        let file = self.path(&format!("{name}.json"));
-        std::fs::write(&file, script.to_string()).unwrap();
-        format!("scripted:{}", file.display())
+        let calls = [
+            ("update_plan", json!({"steps": ["do it"]})),
+            ("run_command", json!({"command": command})),
+            (
+                "write_file",
+                json!({"path": "done.txt", "content": format!("by {name}\n")}),
+            ),
+            ("finish_step", json!({"summary": "done"})),
+        ];
+        self.script(name, &calls)
     }
 
     /// Waits until the run has an event of this type.
@@ -151,6 +184,26 @@ pub(crate) fn git(repository: &Path, arguments: &[&str]) -> String {
         .unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", told(&output));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Returns every file below a folder with what is in it.
+pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.insert(entry.path(), std::fs::read(entry.path()).unwrap());
+            } else {
+                found.insert(entry.path(), Vec::new());
+            }
+        }
+    }
+    found
 }
 
 /// Sends a signal to a process that the test began.

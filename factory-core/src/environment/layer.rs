@@ -332,6 +332,8 @@ async fn copy(from: &Path, to: &Path, stop: &CancellationToken) -> Result<(), En
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        // Not in the group that a terminal's Ctrl-C goes to: a pause lets the copy end.
+        .process_group(0)
         .kill_on_drop(true)
         .output();
     let said = tokio::select! {

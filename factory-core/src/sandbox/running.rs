@@ -106,6 +106,8 @@ pub(super) async fn start(
         .args(arguments)
         .env_clear()
         .current_dir("/")
+        // Ctrl-C goes to the whole group of the terminal's process. It pauses a run, and a pause lets its command end.
+        .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(command_input)))
         .stdout(output_writer.try_clone().map_err(&making)?)
         .stderr(output_writer);

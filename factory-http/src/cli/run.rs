@@ -13,7 +13,7 @@ use crate::control::{Request, Session};
 use crate::exit::Exit;
 use crate::failure::{Failure, FailureKind};
 use crate::render::amount::{self, parse_count, parse_time};
-use crate::render::{output, sanitize};
+use crate::render::output;
 
 #[derive(Debug, Args)]
 pub(super) struct RunGoal {
@@ -62,11 +62,7 @@ impl RunGoal {
         with_session(context, async |context, session| {
             let run = file(session, submit).await?;
             if !detach {
-                output::remark(&format!(
-                    "run {} is filed with model {}",
-                    run.id,
-                    sanitize::line(&run.spec.model)
-                ));
+                output::remark(&format!("run {}", run.id));
                 return watch::to_rest(context, session, run.id, Seq(0)).await;
             }
             let started = !session.is_owner();

@@ -1,6 +1,6 @@
 //! Working on a run, or watching the owner work on it, until it rests; and what the owner owes its clients after that.
 
-use factory_core::model::{Run, RunId, Seq};
+use factory_core::model::{Run, RunId, Seq, StatusReason};
 
 use super::{Context, as_run};
 use crate::control::{Asked, Link, Request, Session, stream};
@@ -36,10 +36,13 @@ pub(super) async fn to_rest(
     let factory = context.factory();
     context.output.show(&view.run, || {
         let mut lines = vec![screen::status_line(&view.run)];
+        // What the operator did needs no telling; the way on stands in the next line.
+        let told = view.run.reason != Some(StatusReason::Operator);
         lines.extend(
             view.run
                 .detail
                 .as_deref()
+                .filter(|_| told)
                 .map(|detail| format!("  {}", crate::render::sanitize::line(detail))),
         );
         let next = screen::next(&view.run, view.open_approval.as_ref(), &factory);

@@ -1,6 +1,6 @@
 //! Each kind of event as one line for people, and which of them are worth a line while a run is watched.
 
-use factory_core::model::{ApprovalSubject, DecisionKind, Event, EventKind, payload};
+use factory_core::model::{ApprovalSubject, DecisionKind, Event, EventKind, StatusReason, payload};
 
 use super::amount::{count, milliseconds, number};
 use super::sanitize;
@@ -72,11 +72,18 @@ fn run_text(kind: &EventKind) -> String {
             said(&created.spec.model)
         ),
         EventKind::RunStarted(_) => "started".to_owned(),
+        // The detail names the way on, which is told where the run is shown.
+        EventKind::RunPaused(paused) if paused.reason == StatusReason::Operator => {
+            "paused by the operator".to_owned()
+        }
         EventKind::RunPaused(paused) => {
             format!("paused: {}{}", paused.reason, more(paused.detail.as_deref()))
         }
         EventKind::RunResumed(_) => "resumed".to_owned(),
-        EventKind::RunStopped(stopped) => format!("stopped{}", more(stopped.detail.as_deref())),
+        EventKind::RunStopped(stopped) => match stopped.detail.as_deref() {
+            Some(detail) if detail.starts_with("stopped") => said(detail),
+            detail => format!("stopped{}", more(detail)),
+        },
         EventKind::RunReleased(released) => format!("back in the queue: {}", said(&released.detail)),
         EventKind::RunRecovered(_) => "back in the queue: its worker was gone".to_owned(),
         EventKind::RunComplete(complete) => match &complete.branch {
@@ -307,6 +314,16 @@ mod tests {
             "RUN_PAUSE",
             json!({"reason": "stuck", "detail": "again\nand again"}),
             "paused: stuck: again and again",
+        );
+        check(
+            "RUN_PAUSE",
+            json!({"reason": "operator", "detail": "paused by the operator; `factory resume 7` goes on"}),
+            "paused by the operator",
+        );
+        check(
+            "RUN_STOP",
+            json!({"detail": "stopped by the operator"}),
+            "stopped by the operator",
         );
         check(
             "RUN_COMPLETE",

@@ -1,5 +1,10 @@
 //! The real program, from the outside: what it prints, how it exits, and what it leaves in a repository.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test prepares must work, or the test fails"
+)]
+
 mod bad_input;
 mod bad_storage;
 mod canaries;
@@ -9,9 +14,5 @@ mod mounts;
 mod owners;
 mod runs;
 mod seed;
-#[expect(
-    clippy::unwrap_used,
-    reason = "what a test prepares must work, or the test fails"
-)]
 mod support;
 mod usage;

@@ -1,6 +1,8 @@
 //! Runs by the real program: exit codes, owners and clients, Ctrl-C, a killed owner.
 
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use crate::support::{CHECK, Place, code, lines, path, signal, told};
 
@@ -151,6 +153,44 @@ fn an_interrupt_pauses_and_resume_goes_on() {
         );
         let resumed = place.factory(&["resume", "1"]);
         assert_eq!(code(&resumed), 0, "{}", told(&resumed));
+    }
+}
+
+#[test]
+fn a_terminals_interrupt_lets_the_running_command_end() {
+    let place = Place::with_project();
+    let model = place.model("slow", SLOW);
+    let mut command = place.command(&["run", "sample", "slowly", "--model", &model, "--yes", "--json"]);
+    command
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let run = command.spawn().unwrap();
+    place.wait_for("1", "TOOL_STARTED");
+    wait_for_command(&place);
+    // A terminal sends it to every process of the group.
+    let sent = Command::new("kill")
+        .args(["-s", "INT", "--", &format!("-{}", run.id())])
+        .status();
+    assert!(sent.unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(code(&output), 3, "{}", told(&output));
+    let events = lines(&output);
+    let command = events
+        .iter()
+        .find(|event| event["type"] == "TOOL_FINISHED" && event["payload"]["tool"] == "run_command");
+    assert_eq!(command.unwrap()["payload"]["ok"], true);
+}
+
+/// Waits until the agent's command itself, and not only the call of it, is there.
+fn wait_for_command(place: &Place) {
+    let started = |events: Vec<serde_json::Value>| {
+        events
+            .iter()
+            .any(|event| event["type"] == "TOOL_STARTED" && event["payload"]["tool"] == "run_command")
+    };
+    while !started(lines(&place.factory(&["events", "1", "--json"]))) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn anything_else_is_told_the_forms() {
         for text in ["", "qwen3", "gpt:4"] {
-            check_error(text, &format!("the model {text}: {FORMS}"));
+            check_error(text, &format!("the model `{text}`: {FORMS}"));
         }
         check_error(
             "openai:",

@@ -238,7 +238,7 @@ impl Journal {
             if tries == TRIES {
                 return Err(unknown);
             }
-            tracing::warn!(run = %id, error = %crate::error::chain(&unknown), "a write was lost and is made again");
+            tracing::warn!(run = %id, error = %crate::chain::chain(&unknown), "a write was lost and is made again");
             tries += 1;
         }
     }

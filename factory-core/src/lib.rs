@@ -73,6 +73,7 @@
 compile_error!("AI Dev Factory supports Linux; on Windows use WSL2, elsewhere a Linux virtual machine");
 
 mod agent;
+mod chain;
 pub mod data_folder;
 pub mod environment;
 mod error;
@@ -91,7 +92,8 @@ pub mod tools;
 pub mod vcs;
 pub mod workspace;
 
+pub use chain::chain;
 pub use environment::HostEnvironment;
-pub use error::{Error, chain};
+pub use error::Error;
 pub use factory::{Factory, Reader};
 pub use settings::Settings;

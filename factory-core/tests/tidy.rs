@@ -12,6 +12,7 @@ const CEILING: usize = 800;
 const FLOORS: &[&[&str]] = &[
     &["model"],
     &[
+        "chain",
         "data_folder",
         "environment",
         "event_bus",

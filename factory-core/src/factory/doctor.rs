@@ -41,7 +41,7 @@ impl Reader {
             Err(error) => finding(
                 "database",
                 false,
-                format!("{database}: {}", crate::error::chain(&error)),
+                format!("{database}: {}", crate::chain::chain(&error)),
                 Some("restore a backup, or move the file away and begin anew".to_owned()),
             ),
         }

@@ -137,7 +137,7 @@ impl From<DataFolderError> for Error {
         match error {
             DataFolderError::Owned { pid, path } => Self::Owned { pid, folder: path },
             DataFolderError::Io { action, path, source } => Self::Io { action, path, source },
-            other => Self::DataFolder(crate::error::chain(&other)),
+            other => Self::DataFolder(crate::chain::chain(&other)),
         }
     }
 }

@@ -161,12 +161,12 @@ impl Factory {
             Ok(Err(error)) => error,
             Err(panic) => Error::Internal(format!("the run's worker panicked: {panic}")),
         };
-        tracing::error!(run = %run, error = %crate::error::chain(&error), "the run cannot go on");
+        tracing::error!(run = %run, error = %crate::chain::chain(&error), "the run cannot go on");
         for _ in 0..agent::PARK_TRIES {
             match agent::park_failed(&self.inner.journal, run, fence, &error).await {
                 Ok(()) => return,
                 Err(failed) => {
-                    tracing::error!(run = %run, error = %crate::error::chain(&failed), "the run cannot be parked yet");
+                    tracing::error!(run = %run, error = %crate::chain::chain(&failed), "the run cannot be parked yet");
                     tokio::time::sleep(agent::PARK_AGAIN).await;
                 }
             }

@@ -10,7 +10,6 @@ mod prove;
 mod publish;
 mod tool;
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -342,19 +341,12 @@ pub(crate) async fn park_failed(
     error: &Error,
 ) -> Result<(), Error> {
     let reason = match error {
-        Error::Store(StoreError::StorageFull) | Error::Vcs(crate::vcs::VcsError::StorageFull { .. }) => {
-            StatusReason::StorageFull
-        }
-        Error::Io { source, .. }
-            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
-        {
-            StatusReason::StorageFull
-        }
+        error if error.is_storage_full() => StatusReason::StorageFull,
         Error::Sandbox(crate::sandbox::SandboxError::Unavailable { .. }) => StatusReason::SandboxUnavailable,
         Error::Vcs(_) | Error::Conflict { .. } => StatusReason::Conflict,
         _ => StatusReason::Internal,
     };
-    let detail = Some(crate::error::chain(error));
+    let detail = Some(crate::chain::chain(error));
     let paused = EventKind::from(RunPaused {
         reason,
         detail,

@@ -2,7 +2,8 @@
 
 use super::prepare::signature;
 use super::{Driver, Then};
-use crate::error::{Error, chain};
+use crate::chain::chain;
+use crate::error::Error;
 use crate::journal::Entry;
 use crate::model::payload::{
     BranchPublished, CommitCreated, Operation, OperationFinished, OperationStarted, RunComplete,

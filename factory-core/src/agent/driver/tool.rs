@@ -149,7 +149,7 @@ impl Driver {
             Files::open(&checkout.dir).map(|files| work(&files.with_excludes(&excludes)))
         });
         let files = done.await.map_err(|error| Error::Internal(error.to_string()))?;
-        files.map_err(|error| Error::Internal(crate::error::chain(&error)))
+        files.map_err(|error| Error::Internal(crate::chain::chain(&error)))
     }
 
     async fn prepare_tool(&self, current: &Current) -> Result<Prepared, Error> {
@@ -298,7 +298,7 @@ impl Driver {
         } else {
             tools::bounded(&diff.text, tools::MAX_RESULT)
         };
-        Ok(said(true, text, format!("git_diff: {} files", diff.files.len())))
+        Ok(said(true, text, counted(diff.files.len(), "file")))
     }
 
     async fn git_log(&self, count: u32) -> Result<Outcome, Error> {
@@ -315,7 +315,7 @@ impl Driver {
             .vcs
             .log(&self.equipment.ground.store(), base, count)
             .await?;
-        let summary = format!("git_log: {} commits", lines.len());
+        let summary = counted(lines.len(), "commit");
         Ok(said(
             true,
             tools::bounded(&lines.join("\n"), tools::MAX_RESULT),
@@ -341,11 +341,7 @@ impl Driver {
         } else {
             NewEvent::by(Self::agent(), PlanRevised { plan })
         };
-        let outcome = said(
-            true,
-            format!("The plan is noted:{list}"),
-            format!("update_plan: {count} steps"),
-        );
+        let outcome = said(true, format!("The plan is noted:{list}"), counted(count, "step"));
         self.at_once(current, outcome, vec![event], None).await
     }
 
@@ -358,7 +354,7 @@ impl Driver {
         let outcome = said(
             true,
             "The step is finished.".to_owned(),
-            format!("finish_step: {}", crate::agent::plan_reply::title(&summary)),
+            crate::agent::plan_reply::title(&summary),
         );
         let events = self.step_finished(step, summary, &Self::agent()).await?;
         self.at_once(current, outcome, events, None).await
@@ -372,12 +368,12 @@ impl Driver {
                 "The operator answers: {}",
                 decision.text.as_deref().unwrap_or("(nothing)")
             );
-            let outcome = said(true, text, "ask_operator: answered".to_owned());
+            let outcome = said(true, text, "answered".to_owned());
             return self.at_once(current, outcome, Vec::new(), None).await;
         }
         if self.state.spec.approval == ApprovalPolicy::Unattended {
             let text = "No operator is there. Choose the simplest reading of the goal, and say in finish_step what you chose.";
-            let outcome = said(false, text.to_owned(), "ask_operator: unattended".to_owned());
+            let outcome = said(false, text.to_owned(), "nobody is there to answer".to_owned());
             return self.at_once(current, outcome, Vec::new(), None).await;
         }
         let subject = ApprovalSubject::Question { text: question };
@@ -504,6 +500,12 @@ fn command_outcome(script: &str, ended: &CommandOutcome) -> Outcome {
         text,
         format!("$ {} [{how}]", crate::agent::plan_reply::title(script)),
     )
+}
+
+/// Returns `1 step` or `2 steps`.
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn said(ok: bool, text: String, summary: String) -> Outcome {

@@ -145,7 +145,7 @@ async fn what_was_answered_survives_kill_9() {
     let store = SqliteStore::open(&path).await.unwrap();
     let new = NewProject {
         name: "shop".to_owned(),
-        local_path: "/work/shop".into(),
+        local_path: "/srv/shop".into(),
         settings: ProjectSettings::default(),
         created_at: Timestamp::UNKNOWN,
     };

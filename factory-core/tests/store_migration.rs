@@ -224,7 +224,7 @@ async fn numbers_of_lost_rows_are_not_given_again() {
     let store = SqliteStore::open(&path).await.unwrap();
     let new = factory_core::model::NewProject {
         name: "new".to_owned(),
-        local_path: "/work/new".into(),
+        local_path: "/srv/new".into(),
         settings: factory_core::model::ProjectSettings::default(),
         created_at: Timestamp::UNKNOWN,
     };

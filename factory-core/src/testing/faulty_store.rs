@@ -248,7 +248,7 @@ mod tests {
         let create = |name: &str| {
             store.create_project(NewProject {
                 name: name.to_owned(),
-                local_path: "/work".into(),
+                local_path: "/srv".into(),
                 settings: ProjectSettings::default(),
                 created_at: Timestamp::UNKNOWN,
             })

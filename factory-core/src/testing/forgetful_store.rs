@@ -269,7 +269,7 @@ mod tests {
     async fn filed(store: &dyn Store) -> Run {
         let project = store.create_project(NewProject {
             name: "sample".to_owned(),
-            local_path: "/work".into(),
+            local_path: "/srv".into(),
             settings: ProjectSettings::default(),
             created_at: Timestamp::UNKNOWN,
         });

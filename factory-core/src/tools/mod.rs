@@ -1,7 +1,7 @@
 //! The coder's tools: what a model may ask for, checked, planned and carried out.
 //!
-//! [`prepare`] turns a model's call into something that can be journalled before it acts; it reads at most. Reading
-//! tools are answered by [`read`], writing ones done by [`write`] and, after a crash, by [`settle`]; commands, git and
+//! [`prepare()`] turns a model's call into something that can be journalled before it acts; it reads at most. Reading
+//! tools are answered by [`read()`], writing ones done by [`write()`] and, after a crash, by [`settle`]; commands, git and
 //! questions are the driver's. Whatever a model writes, the answer is a value: bad calls are told of, never an error.
 
 mod arguments;
@@ -168,9 +168,9 @@ pub fn specs() -> Vec<ToolSpec> {
 /// A model's call, checked and planned.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Prepared {
-    /// To be answered by [`read`].
+    /// To be answered by [`read()`].
     Read(ReadRequest),
-    /// To be journalled, then done by [`write`].
+    /// To be journalled, then done by [`write()`].
     Write(WriteRequest),
     /// To be run in the sandbox.
     Command {

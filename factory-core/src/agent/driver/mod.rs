@@ -8,6 +8,7 @@ mod offer;
 mod prepare;
 mod prove;
 mod publish;
+mod records;
 mod tool;
 
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! Carrying out tool calls: started is stored before, finished after, and what a crash left between is settled by the
 //! call's effect class.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::{Driver, Then};
@@ -10,12 +9,11 @@ use crate::error::Error;
 use crate::journal::Entry;
 use crate::llm::ToolCall;
 use crate::model::payload::{
-    ApprovalRequested, EffectClass, FileChanged, LoopDetected, PlanGenerated, PlanRevised, PlannedWrite,
-    PolicyDenied, ToolFinished, ToolStarted,
+    EffectClass, FileChanged, LoopDetected, PlannedWrite, PolicyDenied, ToolFinished, ToolStarted,
 };
-use crate::model::{ApprovalPolicy, ApprovalSubject, BlobId, NewEvent, Plan};
+use crate::model::{BlobId, NewEvent};
 use crate::sandbox::{CommandOutcome, CommandSpec, Exit, Limits, Network};
-use crate::store::{ApprovalChange, Blob};
+use crate::store::Blob;
 use crate::tools::{self, Outcome, Prepared, ReadRequest, Settled, WriteRequest};
 use crate::workspace::{Files, FilesError};
 
@@ -24,9 +22,9 @@ const LONGEST_COMMAND: Duration = Duration::from_mins(30);
 
 /// The tool call that is being carried out.
 #[derive(Debug, Clone)]
-struct Current {
-    call: u64,
-    index: u32,
+pub(super) struct Current {
+    pub(super) call: u64,
+    pub(super) index: u32,
     tool: ToolCall,
 }
 
@@ -276,124 +274,8 @@ impl Driver {
         self.finished(current, outcome, Vec::new(), work_ms).await
     }
 
-    async fn git_diff(&self, paths: &[String]) -> Result<Outcome, Error> {
-        let ground = &self.equipment.ground;
-        let snapshot = ground
-            .vcs
-            .snapshot(&ground.store(), &self.equipment.place().checkout())
-            .await?;
-        let Some(base) = self.state.base_tree() else {
-            return Ok(said(
-                false,
-                "nothing is checked out yet".to_owned(),
-                "git_diff".to_owned(),
-            ));
-        };
-        let diff = ground
-            .vcs
-            .diff(&ground.store(), base, &snapshot.tree, paths)
-            .await?;
-        let text = if diff.files.is_empty() {
-            "no changes so far".to_owned()
-        } else {
-            tools::bounded(&diff.text, tools::MAX_RESULT)
-        };
-        Ok(said(true, text, counted(diff.files.len(), "file")))
-    }
-
-    async fn git_log(&self, count: u32) -> Result<Outcome, Error> {
-        let Some(base) = &self.state.spec.base else {
-            return Ok(said(
-                false,
-                "there is no history".to_owned(),
-                "git_log".to_owned(),
-            ));
-        };
-        let lines = self
-            .equipment
-            .ground
-            .vcs
-            .log(&self.equipment.ground.store(), base, count)
-            .await?;
-        let summary = counted(lines.len(), "commit");
-        Ok(said(
-            true,
-            tools::bounded(&lines.join("\n"), tools::MAX_RESULT),
-            summary,
-        ))
-    }
-
-    async fn update_plan(&mut self, current: &Current, steps: Vec<String>) -> Result<Then, Error> {
-        let plan = self
-            .state
-            .new_plan(steps.iter().map(|step| crate::agent::plan_reply::title(step)));
-        let Plan { steps } = &plan;
-        let list = steps
-            .iter()
-            .zip(1..)
-            .fold(String::new(), |mut list, (step, number)| {
-                let _ = write!(list, "\n{number}. {}", step.title);
-                list
-            });
-        let count = steps.len();
-        let event = if self.state.plan.is_none() {
-            NewEvent::by(Self::agent(), PlanGenerated { plan, implied: false })
-        } else {
-            NewEvent::by(Self::agent(), PlanRevised { plan })
-        };
-        let outcome = said(true, format!("The plan is noted:{list}"), counted(count, "step"));
-        self.at_once(current, outcome, vec![event], None).await
-    }
-
-    async fn finish_step(&mut self, current: &Current, summary: String) -> Result<Then, Error> {
-        let Some(step) = self.state.active_step else {
-            let text = "no step is active now; the next one is named to you".to_owned();
-            let outcome = said(false, text.clone(), text);
-            return self.at_once(current, outcome, Vec::new(), None).await;
-        };
-        let outcome = said(
-            true,
-            "The step is finished.".to_owned(),
-            crate::agent::plan_reply::title(&summary),
-        );
-        let events = self.step_finished(step, summary, &Self::agent()).await?;
-        self.at_once(current, outcome, events, None).await
-    }
-
-    async fn ask_operator(&mut self, current: &Current, question: String) -> Result<Then, Error> {
-        if let Some((place, decision)) = &self.state.answer
-            && *place == (current.call, current.index)
-        {
-            let text = format!(
-                "The operator answers: {}",
-                decision.text.as_deref().unwrap_or("(nothing)")
-            );
-            let outcome = said(true, text, "answered".to_owned());
-            return self.at_once(current, outcome, Vec::new(), None).await;
-        }
-        if self.state.spec.approval == ApprovalPolicy::Unattended {
-            let text = "No operator is there. Choose the simplest reading of the goal, and say in finish_step what you chose.";
-            let outcome = said(false, text.to_owned(), "nobody is there to answer".to_owned());
-            return self.at_once(current, outcome, Vec::new(), None).await;
-        }
-        let subject = ApprovalSubject::Question { text: question };
-        let approval = self.equipment.journal.store().next_approval_id().await?;
-        let requested = ApprovalRequested {
-            approval,
-            subject: subject.clone(),
-            tool: Some((current.call, current.index)),
-        };
-        let mut entry = Entry::one(NewEvent::by(Self::agent(), requested).in_step(self.state.active_step));
-        entry.approval = Some(ApprovalChange::Open {
-            id: approval,
-            subject,
-            expires_at: None,
-        });
-        self.rest(entry).await
-    }
-
     /// Stores start and end of a call that touches nothing but the run's own records.
-    async fn at_once(
+    pub(super) async fn at_once(
         &mut self,
         current: &Current,
         outcome: Outcome,
@@ -502,13 +384,7 @@ fn command_outcome(script: &str, ended: &CommandOutcome) -> Outcome {
     )
 }
 
-/// Returns `1 step` or `2 steps`.
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
-}
-
-fn said(ok: bool, text: String, summary: String) -> Outcome {
+pub(super) fn said(ok: bool, text: String, summary: String) -> Outcome {
     Outcome {
         ok,
         text,

@@ -144,7 +144,7 @@ fn worker(name: &str) -> WorkerId {
 fn new_project(name: &str) -> NewProject {
     NewProject {
         name: name.to_owned(),
-        local_path: format!("/work/{name}").into(),
+        local_path: format!("/srv/{name}").into(),
         settings: ProjectSettings::default(),
         created_at: at(0),
     }

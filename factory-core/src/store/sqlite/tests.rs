@@ -17,7 +17,7 @@ async fn opened() -> (TempDir, SqliteStore) {
 async fn a_run(store: &SqliteStore) -> Run {
     let project = NewProject {
         name: "shop".to_owned(),
-        local_path: "/work/shop".into(),
+        local_path: "/srv/shop".into(),
         settings: ProjectSettings::default(),
         created_at: Timestamp::UNKNOWN,
     };
@@ -87,7 +87,7 @@ async fn a_path_that_is_not_text_comes_back_byte_for_byte() {
     let (_folder, store) = opened().await;
     let new = NewProject {
         name: "odd".to_owned(),
-        local_path: std::ffi::OsString::from_vec(b"/work/\xff\xfe".to_vec()).into(),
+        local_path: std::ffi::OsString::from_vec(b"/srv/\xff\xfe".to_vec()).into(),
         settings: ProjectSettings::default(),
         created_at: Timestamp::UNKNOWN,
     };

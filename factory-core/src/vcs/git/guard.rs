@@ -1,4 +1,4 @@
-//! Where git must not go in a checkout, decided from what the [`survey`](super::survey) found.
+//! Where git must not go in a checkout, decided from what the `survey` found.
 //!
 //! What is barred costs the new files of its folder, which are left out and named; tracked files are still seen.
 

@@ -1,9 +1,9 @@
 //! Version control by the git program: the factory's own bare stores, checkouts without a `.git`, and the operator's
 //! repository at arm's length.
 //!
-//! Three rules hold everywhere. Every call goes through [`command`]. A checkout is only ever seen through our own store
+//! Three rules hold everywhere. Every call goes through `command`. A checkout is only ever seen through our own store
 //! (`--git-dir` is the store, `--work-tree` the checkout), so nothing that a command writes into it configures git. The
-//! operator's repository is only ever seen through a [`shadow`]: a git directory of ours that links to its objects
+//! operator's repository is only ever seen through a `shadow`: a git directory of ours that links to its objects
 //! and refs, so that its configuration and hooks are not even read by the git that works on it.
 
 mod command;

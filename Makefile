@@ -11,8 +11,7 @@ test: prerequisites
 
 # Runs the tests of real projects, which fetch from the registries of crates, npm and Python packages.
 registries: prerequisites
-	cargo test --locked --package factory-http --test real_projects -- --ignored --nocapture --test-threads=1
-	cargo test --locked --package factory-core --test environment -- --ignored
+	cargo test --locked --workspace --test real_projects --test environment -- --ignored --nocapture --test-threads=1
 
 # Looks at what no test sees: format, lints, documentation, licences.
 check: deny

@@ -1,9 +1,14 @@
 //! What the host offers to commands: the sandbox with its toolchains, and registry settings for setup. Looked for when
 //! it is first needed, because looking runs programs and a list of runs needs none of it.
 
+use std::time::Duration;
+
 use super::Reader;
 use crate::environment;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{RunLock, Sandbox};
+
+/// How long another process's trial is waited for.
+const TRIAL_LOCK_WITHIN: Duration = Duration::from_secs(10);
 
 /// What was found.
 #[derive(Debug)]
@@ -19,6 +24,14 @@ impl Reader {
         self.surroundings.get_or_init(|| self.look_around()).await
     }
 
+    /// The lock under which bubblewrap is tried, so that nothing of a killed process stays. Where it cannot be had the
+    /// trial is made all the same.
+    async fn trial_lock(&self) -> Option<RunLock> {
+        let lock = RunLock::acquire(&self.folder.path().join("trial.lock"), TRIAL_LOCK_WITHIN).await;
+        lock.inspect_err(|error| tracing::warn!(%error, "bubblewrap is tried without its lock"))
+            .ok()
+    }
+
     async fn look_around(&self) -> Surroundings {
         let host = self.settings.host.clone();
         let looked = tokio::task::spawn_blocking(move || {
@@ -29,7 +42,7 @@ impl Reader {
         });
         match looked.await {
             Ok((toolchains, (registries, registry_notes))) => Surroundings {
-                sandbox: Sandbox::probe_in(toolchains, self.settings.host.path())
+                sandbox: Sandbox::probe_in(toolchains, self.settings.host.path(), self.trial_lock().await)
                     .await
                     .with_registries(registries),
                 registry_notes,

@@ -44,16 +44,17 @@ struct Working {
 impl Sandbox {
     /// Finds the system's bubblewrap and tries it with the arguments that every command gets.
     pub async fn probe(toolchains: Vec<Toolchain>) -> Self {
-        Self::probe_in(toolchains, SYSTEM_FOLDERS).await
+        Self::probe_in(toolchains, SYSTEM_FOLDERS, None).await
     }
 
     /// As [`Sandbox::probe`], with the folders in which `bwrap` is looked for, as `PATH` lists them. They must not be
-    /// such that a command can write.
-    pub async fn probe_in(toolchains: Vec<Toolchain>, path: &str) -> Self {
+    /// such that a command can write. With a lock, what a killed process left of an earlier trial is ended by whoever
+    /// takes that lock next.
+    pub async fn probe_in(toolchains: Vec<Toolchain>, path: &str, lock: Option<RunLock>) -> Self {
         let mut sandbox = Self::unavailable(String::new());
         Arc::make_mut(&mut sandbox.shared).toolchains = toolchains;
         let level = match sandbox.make_working(path).await {
-            Ok(version) => match sandbox.trial().await {
+            Ok(version) => match sandbox.trial(lock).await {
                 Ok(()) => SandboxLevel::Bubblewrap { version },
                 Err(reason) => SandboxLevel::None { reason },
             },
@@ -164,7 +165,7 @@ impl Sandbox {
     }
 
     /// Runs the trial as every command is run.
-    async fn trial(&self) -> Result<(), String> {
+    async fn trial(&self, lock: Option<RunLock>) -> Result<(), String> {
         let folders = [(), ()].map(|()| tempfile::tempdir());
         let [Ok(checkout), Ok(home)] = folders else {
             return Err("cannot make a temporary folder to try bubblewrap in".to_owned());
@@ -179,7 +180,7 @@ impl Sandbox {
                 ..Limits::default()
             },
         };
-        let running = running::start(self, &spec, None)
+        let running = running::start(self, &spec, lock)
             .await
             .map_err(|error| explain(&error.to_string()))?;
         match running.wait(&CancellationToken::new()).await {
@@ -242,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_program_is_told_with_what_to_install() {
         let empty = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::probe_in(Vec::new(), empty.path().to_str().unwrap()).await;
+        let sandbox = Sandbox::probe_in(Vec::new(), empty.path().to_str().unwrap(), None).await;
         assert_eq!(
             sandbox.level(),
             &SandboxLevel::None {

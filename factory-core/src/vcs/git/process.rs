@@ -318,7 +318,8 @@ mod tests {
         let lock = folder.path().join("lock");
         for dropped in [false, true] {
             let script = format!(
-                "exec 2>/dev/null; trap 'rm {0}; exit 1' TERM; : > {0}; while :; do sleep 0.01; done",
+                // `wait` is cut short by a signal at once, so that a busy machine does not use up the time to clean up.
+                "exec 2>/dev/null; sleep 1000 & trap 'rm {0}; kill $!; exit 1' TERM; : > {0}; wait",
                 lock.display()
             );
             let spawn = shell(&script);

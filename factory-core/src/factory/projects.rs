@@ -156,7 +156,9 @@ impl Factory {
                 "the working tree may have uncommitted changes; runs start from commits alone".to_owned(),
             );
         }
-        notes.extend(suggestion.notes);
+        if setup.is_none() || checks.is_none() {
+            notes.extend(suggestion.notes);
+        }
         if project.settings.setup_network == crate::model::SetupNetwork::Host {
             notes.extend(
                 self.inner

@@ -193,9 +193,10 @@ fn acting_text(kind: &EventKind) -> String {
         },
         EventKind::ToolFinished(tool) => {
             // Some summaries begin with their tool's name.
-            let summary = tool.summary.strip_prefix(tool.tool.as_str());
-            let summary = summary.map_or(tool.summary.as_str(), |rest| rest.trim_start_matches([':', ' ']));
-            let summary = if summary.is_empty() { "done" } else { summary };
+            let rest = tool.summary.strip_prefix(tool.tool.as_str());
+            let summary = rest
+                .and_then(|rest| rest.strip_prefix(": "))
+                .unwrap_or(&tool.summary);
             format!("{} {}: {}", mark(tool.ok), said(&tool.tool), said(summary))
         }
         EventKind::FileChanged(file) => {

@@ -337,3 +337,21 @@ async fn a_shutdown_gives_runs_back_and_the_next_owner_goes_on() {
     assert_eq!(assert_lawful(&events), RunStatus::Complete);
     assert_eq!(count(&events, "RUN_RECOVERED"), 0, "{}", names(&events));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drive_that_is_dropped_at_any_moment_leaves_no_run_without_its_worker() {
+    for moment in 0..30 {
+        let shop = Workshop::with(wrong_then_right()).await;
+        let run = shop.submit(UNATTENDED).await;
+        // Opened anew, so that the sandbox is looked for by the first drive, which takes a while.
+        shop.factory.shutdown().await;
+        let factory = workshop::open(shop.folder.path(), wrong_then_right()).await;
+        let dropped = factory.drive(run.id);
+        // The moment alone matters, not whether it was reached.
+        let _ = tokio::time::timeout(Duration::from_millis(moment * 2), dropped).await;
+        let again = tokio::time::timeout(Duration::from_secs(60), factory.drive(run.id)).await;
+        let done = again.expect("the run is worked on").unwrap();
+        assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
+        factory.shutdown().await;
+    }
+}

@@ -99,7 +99,10 @@ impl Factory {
             if row.status.is_rest() {
                 return Ok(row);
             }
-            match self.start(run).await? {
+            // In a task of its own: a caller that goes away must not leave a claim without a worker.
+            let factory = self.clone();
+            let started = tokio::spawn(async move { factory.start(run).await }).await;
+            match started.map_err(|error| Error::Internal(error.to_string()))?? {
                 Started::Yes => {}
                 Started::NotNow => tokio::time::sleep(LOOK_AGAIN).await,
                 Started::ShuttingDown => return Ok(self.inner.journal.store().run(run).await?),

@@ -14,6 +14,9 @@ use crate::model::payload::{CheckFinished, CheckResult, CheckStarted};
 use crate::model::{NewEvent, TreeId};
 use crate::store::Blob;
 
+/// How much of a failed setup's output is told, in bytes.
+const SETUP_OUTPUT: usize = 4 << 10;
+
 impl Driver {
     pub(super) async fn prove(&mut self) -> Result<Then, Error> {
         let store = self.equipment.ground.store();
@@ -73,6 +76,16 @@ impl Driver {
         // The setup's results are those of the base: a result cannot bring its own.
         let base = self.state.base_tree().unwrap_or(tree);
         let prepared = ground.environment(base, stop).await?;
+        if !prepared.ok {
+            // Red for want of its setup would say nothing of the result.
+            return Err(Error::Conflict {
+                run: self.run,
+                detail: format!(
+                    "the kept result of the project's setup is gone, and the setup failed when it was run again:\n{}",
+                    crate::tools::bounded(&prepared.output, SETUP_OUTPUT)
+                ),
+            });
+        }
         super::prepare::make_folder(proof.root()).await?;
         ground.lay(&proof, tree, prepared.layer.as_ref(), stop).await?;
         let mut results = Vec::new();

@@ -349,7 +349,7 @@ async fn a_drive_that_is_dropped_at_any_moment_leaves_no_run_without_its_worker(
         let dropped = factory.drive(run.id);
         // The moment alone matters, not whether it was reached.
         let _ = tokio::time::timeout(Duration::from_millis(moment * 2), dropped).await;
-        let again = tokio::time::timeout(Duration::from_secs(60), factory.drive(run.id)).await;
+        let again = tokio::time::timeout(Duration::from_mins(1), factory.drive(run.id)).await;
         let done = again.expect("the run is worked on").unwrap();
         assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
         factory.shutdown().await;

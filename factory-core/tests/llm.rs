@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use factory_core::llm::conformance::LlmHarness;
-use factory_core::llm::openai::{OpenAiConfig, OpenAiLlm, Secret};
+use factory_core::llm::openai::{OpenAiConfig, OpenAiLlm};
 use factory_core::llm::scripted::{Script, ScriptedLlm};
-use factory_core::llm::transport::Bounds;
+use factory_core::llm::server::{BaseUrl, Bounds, Secret, Server};
 use factory_core::llm::{ChatRequest, Delta, EndReason, Llm, LlmError, Message, Role, TokenCount};
 use factory_core::llm_conformance;
 use futures_util::StreamExt;
@@ -38,18 +38,30 @@ struct OpenAi;
 impl LlmHarness for OpenAi {
     async fn open(&self, script: Script) -> Arc<dyn Llm> {
         let address = server::playing(script).await;
-        Arc::new(OpenAiLlm::new(OpenAiConfig::new("test", format!("http://{address}"), "small")).unwrap())
+        Arc::new(
+            OpenAiLlm::new(OpenAiConfig::new(
+                "test",
+                at(&format!("http://{address}")),
+                "small",
+            ))
+            .unwrap(),
+        )
     }
 }
 
 llm_conformance!(scripted, Scripted);
 llm_conformance!(openai, OpenAi);
 
+/// The server at an address.
+fn at(url: &str) -> Server {
+    Server::new(BaseUrl::parse(url).unwrap())
+}
+
 fn request() -> ChatRequest {
     ChatRequest {
         messages: vec![Message::new(Role::User, "go")],
-        tools: vec![],
         max_tokens: 10,
+        ..ChatRequest::default()
     }
 }
 
@@ -72,11 +84,12 @@ async fn ask(steps: Vec<Step>) -> Result<Vec<Delta>, String> {
 
 async fn ask_within(bounds: Bounds, steps: Vec<Step>) -> Result<Vec<Delta>, String> {
     let (address, _) = server::canned(steps).await;
-    let config = OpenAiConfig {
+    let server = Server {
         bounds,
         key: Some(Secret::new("sk-very-secret")),
-        ..OpenAiConfig::new("test", format!("http://{address}/v1/"), "small")
+        ..at(&format!("http://{address}/v1/"))
     };
+    let config = OpenAiConfig::new("test", server, "small");
     let named = |error: &LlmError| error.to_string().replace(&format!("http://{address}"), "SERVER");
     let model = OpenAiLlm::new(config).unwrap();
     let mut stream = model.chat(request()).await.map_err(|error| named(&error))?;
@@ -112,15 +125,18 @@ const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop
 #[tokio::test]
 async fn the_request_is_for_this_origin_with_its_key() {
     let (address, asked) = server::canned(stream(&format!("{FINISH}data: [DONE]\n\n"))).await;
-    let config = OpenAiConfig {
+    let server = Server {
         key: Some(Secret::new("sk-very-secret\n")),
+        ..at(&format!("http://{address}"))
+    };
+    let config = OpenAiConfig {
         context_window: Some(4096),
-        ..OpenAiConfig::new("mine", format!("http://{address}"), "small")
+        ..OpenAiConfig::new("mine", server, "small")
     };
     let model = OpenAiLlm::new(config).unwrap();
     assert!(!format!("{model:?}").contains("very-secret"), "{model:?}");
     assert_eq!(
-        (model.name(), model.capabilities().context_window),
+        (model.name(), model.capabilities().context_window()),
         ("mine", Some(4096))
     );
     assert_eq!(model.chat(request()).await.unwrap().count().await, 1);
@@ -163,7 +179,7 @@ async fn a_reply_may_be_cut_anywhere_on_its_way() {
             Delta::Text("grün 🎈".to_owned()),
             Delta::Usage(TokenCount {
                 prompt: Some(1),
-                completion: None
+                ..TokenCount::default()
             }),
             Delta::End(EndReason::Stop),
         ])
@@ -276,7 +292,12 @@ async fn failures_are_what_a_caller_can_act_on() {
 #[tokio::test]
 async fn the_server_says_when_to_come_back() {
     let (address, _) = server::canned(status("429 Slow", "retry-after: 7\r\n", "later")).await;
-    let model = OpenAiLlm::new(OpenAiConfig::new("test", format!("http://{address}"), "small")).unwrap();
+    let model = OpenAiLlm::new(OpenAiConfig::new(
+        "test",
+        at(&format!("http://{address}")),
+        "small",
+    ))
+    .unwrap();
     let Err(LlmError::Busy { retry_after, .. }) = model.chat(request()).await else {
         panic!("the server is busy");
     };
@@ -346,7 +367,12 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let model = OpenAiLlm::new(OpenAiConfig::new("test", format!("http://{address}"), "small")).unwrap();
+    let model = OpenAiLlm::new(OpenAiConfig::new(
+        "test",
+        at(&format!("http://{address}")),
+        "small",
+    ))
+    .unwrap();
     let error = model.chat(request()).await.err().unwrap();
     assert!(error.is_transient() && error.source().is_some());
     assert_eq!(
@@ -395,12 +421,18 @@ fn settings_that_cannot_work_are_refused() {
             "its key holds characters that no HTTP header can carry",
         ),
     ] {
-        let config = OpenAiConfig {
-            key: Some(Secret::new(key)),
-            ..OpenAiConfig::new("test", url, model)
+        let refused = match BaseUrl::parse(url) {
+            Err(detail) => detail,
+            Ok(base) => {
+                let server = Server {
+                    key: Some(Secret::new(key)),
+                    ..Server::new(base)
+                };
+                let error = OpenAiLlm::new(OpenAiConfig::new("test", server, model)).unwrap_err();
+                assert!(!error.is_transient());
+                error.to_string()
+            }
         };
-        let error = OpenAiLlm::new(config).unwrap_err();
-        assert_eq!(error.to_string(), format!("the model `test`: {expect}"));
-        assert!(!error.is_transient());
+        assert!(refused.ends_with(expect), "{refused}");
     }
 }

@@ -250,9 +250,8 @@ mod tests {
             parameters: serde_json::json!({}),
         };
         let empty = ChatRequest {
-            messages: vec![],
-            tools: vec![],
             max_tokens: 1,
+            ..ChatRequest::default()
         };
         assert_eq!(estimate(&empty), 0);
         assert!(
@@ -274,8 +273,8 @@ mod tests {
     fn the_largest_part_is_named_for_the_operator() {
         let request = |messages: Vec<Message>| ChatRequest {
             messages,
-            tools: vec![],
             max_tokens: 1,
+            ..ChatRequest::default()
         };
         let long = "x".repeat(100);
         let base = || {

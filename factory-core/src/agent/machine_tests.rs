@@ -103,6 +103,8 @@ fn responded(call: u64, tools: &[&str]) -> EventKind {
         reply: blob("r"),
         tool_calls,
         has_text: true,
+        calls_in_text: false,
+        misunderstood: None,
         end: EndReason::Stop,
         usage: Usage::default(),
     }

@@ -72,6 +72,7 @@ fn first_request() -> ChatRequest {
             parameters: json!({"type": "object", "properties": {"path": {"type": "string"}}}),
         }],
         max_tokens: 1000,
+        ..ChatRequest::default()
     }
 }
 
@@ -166,6 +167,7 @@ pub async fn tokens_are_as_the_server_says(harness: &dyn LlmHarness) {
     let tokens = TokenCount {
         prompt: Some(120),
         completion: Some(14),
+        ..TokenCount::default()
     };
     assert_eq!(
         reply,

@@ -1,9 +1,11 @@
 //! Language models behind one streaming trait.
 
+mod capabilities;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod openai;
 pub mod scripted;
+pub mod server;
 pub mod server_sent_events;
 pub mod spec;
 pub mod transport;
@@ -17,6 +19,8 @@ use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::capabilities::{Capabilities, Support, Window, WindowBasis};
+pub use crate::model::Sampling;
 pub use crate::model::payload::{EndReason, Role};
 
 /// A message of the conversation.
@@ -68,15 +72,42 @@ pub struct ToolSpec {
     pub parameters: Value,
 }
 
+/// Whether a model may think before it answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thinking {
+    /// As its server does by default.
+    #[default]
+    AsIs,
+    /// Not, where it can be told so.
+    Off,
+}
+
+impl Thinking {
+    fn is_as_is(&self) -> bool {
+        *self == Self::AsIs
+    }
+}
+
 /// What is asked of a model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
     /// The conversation.
     pub messages: Vec<Message>,
     /// The tools that the model may ask for.
     pub tools: Vec<ToolSpec>,
-    /// The most tokens of the reply.
+    /// The most tokens of the reply, thinking included.
     pub max_tokens: u64,
+    /// The JSON Schema that the reply's text is bound to. Servers only restrict what the model may write, so the prompt
+    /// has to describe it as well; together with tools it is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Value>,
+    /// How the reply is drawn.
+    #[serde(default, skip_serializing_if = "Sampling::is_default")]
+    pub sampling: Sampling,
+    /// Whether the model may think first.
+    #[serde(default, skip_serializing_if = "Thinking::is_as_is")]
+    pub thinking: Thinking,
 }
 
 /// Tokens as the provider counted them; none where it did not say.
@@ -86,6 +117,12 @@ pub struct TokenCount {
     pub prompt: Option<u64>,
     /// Tokens of the reply.
     pub completion: Option<u64>,
+    /// Tokens of the prompt that were read from a cache, which cost less; part of `prompt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<u64>,
+    /// What the provider says that the call cost, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
 }
 
 /// A piece of a reply, in the order of arrival.
@@ -122,15 +159,6 @@ pub struct Reply {
 
 /// A reply on its way. Dropping it cuts the generation.
 pub type ReplyStream = Pin<Box<dyn Stream<Item = Result<Delta, LlmError>> + Send>>;
-
-/// What a model can do, as far as is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capabilities {
-    /// Whether it calls tools natively.
-    pub tools: bool,
-    /// How many tokens prompt and reply may have together; none where nobody said.
-    pub context_window: Option<u64>,
-}
 
 /// Why a model gave no reply. Never holds a key or a request's body.
 #[derive(Debug, thiserror::Error)]
@@ -223,8 +251,13 @@ pub trait Llm: Debug + Send + Sync + 'static {
     /// Returns the model as the operator wrote it, without secrets.
     fn name(&self) -> &str;
 
-    /// Returns what the model can do.
+    /// Returns what is known of what the model can do; more is known once it was prepared.
     fn capabilities(&self) -> Capabilities;
+
+    /// Makes the model ready to be asked: finds it on its server, loads it where that is a step of its own, and reads and
+    /// verifies its window. `progress` is told in a few words what is waited for. Cheap once it is done; asked again
+    /// after a failure, it tries again. A model may be asked without it, with less known.
+    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError>;
 
     /// Sends the request and returns the reply as it comes. Dropping the future or the stream drops the connection.
     /// The stream ends with [`Delta::End`] or an error; a tool call's id is unique within the reply.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::openai::{OpenAiConfig, OpenAiLlm};
 use super::scripted::ScriptedLlm;
-use super::transport::{BaseUrl, Secret};
+use super::server::{BaseUrl, Secret, Server};
 use super::{Llm, LlmError};
 
 /// Where Ollama listens unless told otherwise.
@@ -120,11 +120,15 @@ impl ModelKeys {
 /// window; Ollama's own protocol takes its place once there is a client for it.
 pub fn open_model(spec: &str, keys: &ModelKeys) -> Result<Arc<dyn Llm>, LlmError> {
     let open = |model: String, url: &str| {
-        let config = OpenAiConfig {
+        let base = BaseUrl::parse(url).map_err(|detail| LlmError::Unusable {
+            model: without_credentials(spec),
+            detail,
+        })?;
+        let server = Server {
             key: keys.of(url),
-            ..OpenAiConfig::new(spec, url, model)
+            ..Server::new(base)
         };
-        OpenAiLlm::new(config).map(|model| Arc::new(model) as Arc<dyn Llm>)
+        OpenAiLlm::new(OpenAiConfig::new(spec, server, model)).map(|model| Arc::new(model) as Arc<dyn Llm>)
     };
     match spec.parse()? {
         ModelSpec::Scripted { file } => Ok(Arc::new(ScriptedLlm::from_file(file)?)),

@@ -6,117 +6,18 @@
 
 mod failure;
 
-use std::fmt;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 pub(super) use self::failure::ServerReport;
 use self::failure::{causes, is_busy, retry_after, shortened};
 use super::LlmError;
-
-/// A key. It is shown nowhere: `Debug` hides it, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a key, without the white space around it that files and shells leave.
-    pub fn new(secret: impl AsRef<str>) -> Self {
-        Self(secret.as_ref().trim().to_owned())
-    }
-
-    /// Returns the key, to be sent to where it belongs.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret(…)")
-    }
-}
-
-/// How long and how much a model server may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// The longest time until the connection stands.
-    pub connect: Duration,
-    /// The longest time until the first byte of the reply; a model may have to be loaded first.
-    pub first_byte: Duration,
-    /// The longest silence within the reply.
-    pub idle: Duration,
-    /// The most bytes of a line of the stream.
-    pub line_bytes: usize,
-    /// The most bytes of a reply's stream.
-    pub reply_bytes: usize,
-    /// The most tool calls of a reply.
-    pub tool_calls: usize,
-    /// The most bytes that are read of an error's body.
-    pub error_bytes: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_mins(10),
-            idle: Duration::from_mins(2),
-            line_bytes: 1024 * 1024,
-            reply_bytes: 16 * 1024 * 1024,
-            tool_calls: 128,
-            error_bytes: 8 * 1024,
-        }
-    }
-}
-
-/// A server's base address: `http` or `https`, without credentials, query and fragment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl(Url);
-
-impl BaseUrl {
-    /// Parses an address. The error is text for the operator and never repeats the address, which may hold a password.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("its address is no URL: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("its address must begin with http:// or https://".to_owned());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("its address holds credentials; give the key apart from the address".to_owned());
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("its address must end with the path, without ? and #".to_owned());
-        }
-        Ok(Self(url))
-    }
-
-    /// Appends a path if the address is a bare origin.
-    #[must_use]
-    pub fn or_path(mut self, path: &str) -> Self {
-        if matches!(self.0.path(), "" | "/") {
-            self.0.set_path(path);
-        }
-        self
-    }
-
-    /// Returns scheme, host and port: what errors name, and what a key belongs to.
-    pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
-    }
-
-    fn join(&self, path: &str) -> Url {
-        let mut url = self.0.clone();
-        let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
-        url.set_path(&joined);
-        url
-    }
-}
+use super::server::{BaseUrl, Bounds, Secret, Server};
 
 /// A connection pool to one model server.
 #[derive(Debug, Clone)]
@@ -124,7 +25,8 @@ pub struct Transport {
     client: Client,
     base: BaseUrl,
     endpoint: String,
-    key: Option<Secret>,
+    /// What is struck from the server's words before anybody sees them.
+    secrets: Vec<Secret>,
     bounds: Bounds,
 }
 
@@ -136,36 +38,34 @@ impl Transport {
     ///
     /// Redirects are not followed, so that neither the key nor the prompt goes anywhere else, and no proxy is taken
     /// from the environment.
-    pub fn new(base: BaseUrl, key: Option<Secret>, bounds: Bounds) -> Result<Self, String> {
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &key {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose()))
-                .map_err(|_| "its key holds characters that no HTTP header can carry".to_owned())?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+    pub fn new(server: &Server) -> Result<Self, String> {
+        let mut headers = server.header_map()?;
         // Compressed replies would need a bound of their own after unpacking.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut builder = Client::builder()
-            .connect_timeout(bounds.connect)
+            .connect_timeout(server.bounds.connect)
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
             .user_agent(concat!("ai-dev-factory/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers);
-        if base.0.scheme() == "http" {
+        if !server.base.is_https() {
             // A machine without root certificates, such as a small container, can still reach a server of its own.
             builder = builder.tls_certs_only([]);
+        } else if !server.certificates.is_empty() {
+            let certificates = Certificate::from_pem_bundle(&server.certificates)
+                .map_err(|error| format!("its certificates cannot be read: {}", causes(&error)))?;
+            builder = builder.tls_certs_merge(certificates);
         }
         let client = builder
             .build()
             .map_err(|error| format!("no HTTP client can be made: {}", causes(&error)))?;
         Ok(Self {
             client,
-            endpoint: base.origin(),
-            base,
-            key,
-            bounds,
+            endpoint: server.base.origin(),
+            base: server.base.clone(),
+            secrets: server.secrets(),
+            bounds: server.bounds,
         })
     }
 
@@ -343,10 +243,10 @@ impl Transport {
 
     /// Returns a server's words as they may be shown: short, on one line, without the key.
     fn shown(&self, words: &str) -> String {
-        let hidden = match &self.key {
-            Some(key) if !key.expose().is_empty() => words.replace(key.expose(), "[key]"),
-            _ => words.to_owned(),
-        };
+        let mut hidden = words.to_owned();
+        for secret in self.secrets.iter().filter(|secret| !secret.expose().is_empty()) {
+            hidden = hidden.replace(secret.expose(), "[key]");
+        }
         shortened(&hidden)
     }
 

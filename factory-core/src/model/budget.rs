@@ -71,6 +71,12 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Tokens received, as the provider counted them or as estimated.
     pub completion_tokens: u64,
+    /// How many of the tokens sent were read from the provider's cache, as it counted them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
+    /// What it cost, in millionths of a US dollar, where the provider or the endpoint's prices tell.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost_micros: u64,
     /// How many of these tokens are our estimate, because the call was cut, lost or not counted.
     pub estimated_tokens: u64,
     /// Milliseconds of work.
@@ -95,10 +101,17 @@ impl Usage {
         self.calls = self.calls.saturating_add(other.calls);
         self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
         self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
+        self.cost_micros = self.cost_micros.saturating_add(other.cost_micros);
         self.estimated_tokens = self.estimated_tokens.saturating_add(other.estimated_tokens);
         self.work_ms = self.work_ms.saturating_add(other.work_ms);
         self.turns = self.turns.saturating_add(other.turns);
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -143,6 +143,7 @@ event_kinds! {
     ApprovalRequested = "APPROVAL_REQUESTED" v 1,
     ApprovalDecided = "APPROVAL_DECIDED" v 1,
     BudgetRaised = "BUDGET_RAISED" v 1,
+    ModelReady = "MODEL_READY" v 1,
     LlmRequested = "LLM_REQUESTED" v 1,
     LlmResponded = "LLM_RESPONDED" v 1,
     LlmFailed = "LLM_FAILED" v 1,
@@ -196,6 +197,7 @@ impl EventKind {
         match self {
             Self::LlmResponded(responded) => responded.usage,
             Self::LlmFailed(failed) => failed.usage,
+            Self::ModelReady(ready) => work(ready.work_ms),
             Self::SetupFinished(finished) => work(finished.work_ms),
             Self::ToolFinished(finished) => work(finished.work_ms),
             Self::CheckFinished(finished) => work(finished.work_ms),

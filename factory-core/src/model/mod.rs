@@ -6,8 +6,10 @@ mod event;
 mod ids;
 mod plan;
 mod project;
+mod protocol;
 mod run;
 mod run_status;
+mod sampling;
 mod timestamp;
 
 pub use approval::{Approval, ApprovalKind, ApprovalSubject, Decision, DecisionKind};
@@ -18,6 +20,8 @@ pub use ids::{
 };
 pub use plan::{Plan, Step};
 pub use project::{NewProject, Project, ProjectSettings, SetupNetwork};
+pub use protocol::Protocol;
 pub use run::{ApprovalPolicy, Claim, Run, RunSpec};
 pub use run_status::{InvalidTransition, RunStatus, StatusReason, Transition};
+pub use sampling::{Sampling, Temperature};
 pub use timestamp::{InvalidTimestamp, Timestamp};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Budget, CommitId, EventKind, Fence, InvalidTransition, ProjectId, RunId, RunStatus, Seq, StatusReason,
-    Timestamp, Transition, Usage, WorkerId,
+    Budget, CommitId, EventKind, Fence, InvalidTransition, ProjectId, Protocol, RunId, RunStatus, Sampling,
+    Seq, StatusReason, Timestamp, Transition, Usage, WorkerId,
 };
 
 /// Who decides what a run may commit.
@@ -35,6 +35,12 @@ pub struct RunSpec {
     pub approval: ApprovalPolicy,
     /// What may be spent.
     pub budget: Budget,
+    /// How the model's replies are drawn.
+    #[serde(skip_serializing_if = "Sampling::is_default")]
+    pub sampling: Sampling,
+    /// How the model is asked, where it is not to be found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
 }
 
 impl Default for RunSpec {
@@ -46,6 +52,8 @@ impl Default for RunSpec {
             checks: None,
             approval: ApprovalPolicy::default(),
             budget: Budget::default(),
+            sampling: Sampling::default(),
+            protocol: None,
         }
     }
 }

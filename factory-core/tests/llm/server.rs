@@ -134,8 +134,7 @@ fn request_of(body: &Value) -> ChatRequest {
     });
     ChatRequest {
         messages: messages.collect(),
-        tools: vec![],
-        max_tokens: 0,
+        ..ChatRequest::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use factory_core::llm::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream, Role};
+use factory_core::llm::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream, Role, Window, WindowBasis};
 use factory_core::model::{
     Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
     WorkerId,
@@ -201,6 +201,10 @@ impl Llm for Audited {
         self.inner.capabilities()
     }
 
+    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+        self.inner.prepare(progress).await
+    }
+
     async fn chat(&self, request: ChatRequest) -> Result<ReplyStream, LlmError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let heard = request
@@ -239,9 +243,17 @@ impl Llm for Windowed {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            context_window: Some(self.window),
+            window: Some(Window {
+                tokens: self.window,
+                basis: WindowBasis::Told,
+            }),
             ..self.inner.capabilities()
         }
+    }
+
+    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+        self.inner.prepare(progress).await?;
+        Ok(self.capabilities())
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ReplyStream, LlmError> {

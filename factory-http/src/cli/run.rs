@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use factory_core::factory::Submit;
-use factory_core::model::{ApprovalPolicy, Budget, BudgetLimit, Run, RunId, RunSpec, Seq};
+use factory_core::model::{
+    ApprovalPolicy, Budget, BudgetLimit, Protocol, Run, RunId, RunSpec, Sampling, Seq, Temperature,
+};
 
 use super::answering::detached;
 use super::watch::{self, with_session};
@@ -52,6 +54,20 @@ pub(super) struct RunGoal {
     /// Turns at most, or `unlimited`
     #[arg(long, value_name = "N", value_parser = parse_count)]
     budget_turns: Option<BudgetLimit>,
+    /// The number from which the model's chance is drawn, for servers that take one
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How freely the model's replies are drawn, from 0 to 2, instead of its server's default
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    temperature: Option<Temperature>,
+    /// How the model is asked, instead of what a probe finds: native, schema or text
+    #[arg(long, value_name = "PROTOCOL")]
+    protocol: Option<Protocol>,
+}
+
+fn temperature(text: &str) -> Result<Temperature, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    Temperature::try_from(number)
 }
 
 impl RunGoal {
@@ -95,6 +111,11 @@ impl RunGoal {
                 work_ms: self.budget_time.unwrap_or(budget.work_ms),
                 turns: self.budget_turns.unwrap_or(budget.turns),
             },
+            sampling: Sampling {
+                seed: self.seed,
+                temperature: self.temperature,
+            },
+            protocol: self.protocol,
         };
         Ok(Submit {
             project: project_reference(&self.project)?,

@@ -193,6 +193,7 @@ mod tests {
             estimated_tokens: 20,
             work_ms: 61_000,
             turns: 3,
+            ..Usage::default()
         };
         let budget = Budget {
             tokens: BudgetLimit::Unlimited,

@@ -65,6 +65,7 @@ impl Asked {
                 messages: messages?,
                 tools: tools.iter().map(tool).collect(),
                 max_tokens: body.max_tokens.unwrap_or(u64::MAX),
+                ..ChatRequest::default()
             },
             shape: ReplyShape {
                 is_stream: body.stream.unwrap_or(false),

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use factory_core::llm::conformance::LlmHarness;
 use factory_core::llm::openai::{OpenAiConfig, OpenAiLlm};
 use factory_core::llm::scripted::{FailureKind, Script, ScriptReply, ScriptedLlm};
+use factory_core::llm::server::{BaseUrl, Server};
 use factory_core::llm::{Message, Role};
 use factory_core::llm_conformance;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +25,8 @@ async fn start(script: Script, log: Option<PathBuf>) -> SocketAddr {
 }
 
 fn client(address: SocketAddr) -> OpenAiLlm {
-    OpenAiLlm::new(OpenAiConfig::new("test", format!("http://{address}"), "any")).unwrap()
+    let server = Server::new(BaseUrl::parse(&format!("http://{address}")).unwrap());
+    OpenAiLlm::new(OpenAiConfig::new("test", server, "any")).unwrap()
 }
 
 struct OverHttp;
@@ -44,8 +46,8 @@ fn request(messages: &[(Role, &str)]) -> ChatRequest {
             .iter()
             .map(|(role, text)| Message::new(*role, *text))
             .collect(),
-        tools: vec![],
         max_tokens: 10,
+        ..ChatRequest::default()
     }
 }
 

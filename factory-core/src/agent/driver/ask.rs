@@ -213,17 +213,18 @@ impl Driver {
             messages: self.conversation.prompt(&self.state, new),
             tools: tools::specs(),
             max_tokens: self.reply_tokens(),
+            ..ChatRequest::default()
         }
     }
 
     fn reply_tokens(&self) -> u64 {
-        let window = self.equipment.llm.capabilities().context_window;
+        let window = self.equipment.llm.capabilities().context_window();
         window.map_or(REPLY_TOKENS, |window| REPLY_TOKENS.min(window / 4).max(256))
     }
 
     /// Returns how many tokens the prompt may have; none where nobody told the window.
     fn room(&self) -> Option<u64> {
-        let window = self.equipment.llm.capabilities().context_window?;
+        let window = self.equipment.llm.capabilities().context_window()?;
         Some(
             window
                 .saturating_sub(self.reply_tokens())
@@ -386,6 +387,8 @@ impl Driver {
                 })
                 .collect(),
             has_text: !reply.text.trim().is_empty(),
+            calls_in_text: false,
+            misunderstood: None,
             end: reply.end,
             usage,
         };
@@ -450,6 +453,8 @@ fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
         calls: 1,
         prompt_tokens,
         completion_tokens,
+        cached_tokens: reply.tokens.cached.unwrap_or_default(),
+        cost_micros: reply.tokens.cost_micros.unwrap_or_default(),
         estimated_tokens,
         work_ms,
         turns: 1,
@@ -463,7 +468,7 @@ fn estimated_usage(prompt_tokens: u64, completion_tokens: u64, work_ms: u64) -> 
         completion_tokens,
         estimated_tokens: prompt_tokens + completion_tokens,
         work_ms,
-        turns: 0,
+        ..Usage::default()
     }
 }
 

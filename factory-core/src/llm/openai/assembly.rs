@@ -97,6 +97,7 @@ impl Assembly {
             self.tokens = Some(TokenCount {
                 prompt: count("prompt_tokens"),
                 completion: count("completion_tokens"),
+                ..TokenCount::default()
             });
         }
         // More than one choice is never asked for.

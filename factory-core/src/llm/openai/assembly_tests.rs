@@ -64,7 +64,8 @@ fn text_and_thinking_come_in_pieces() {
             Delta::Text("b".to_owned()),
             Delta::Usage(TokenCount {
                 prompt: Some(3),
-                completion: Some(2)
+                completion: Some(2),
+                ..TokenCount::default()
             }),
             Delta::End(EndReason::Stop),
         ])

@@ -13,38 +13,33 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
 use self::assembly::{Assembly, Problem};
+use super::server::Server;
+pub use super::server::{Bounds, Secret};
 use super::server_sent_events::{EventParser, ServerSentEvent};
-use super::transport::{BaseUrl, ReplyBytes, Transport};
-pub use super::transport::{Bounds, Secret};
-use super::{Capabilities, ChatRequest, Delta, Llm, LlmError, ReplyStream};
+use super::transport::{ReplyBytes, Transport};
+use super::{Capabilities, ChatRequest, Delta, Llm, LlmError, ReplyStream, Window, WindowBasis};
 
 /// What is needed to talk to a model on an OpenAI-compatible server.
 #[derive(Debug, Clone)]
 pub struct OpenAiConfig {
     /// The model as the operator wrote it.
     pub name: String,
-    /// The server's address, such as `http://127.0.0.1:8080/v1`; a bare origin gets `/v1`.
-    pub base_url: String,
+    /// The server, such as `http://127.0.0.1:8080/v1`; a bare origin gets `/v1`.
+    pub server: Server,
     /// The model as the server calls it.
     pub model: String,
-    /// The key, for servers that want one.
-    pub key: Option<Secret>,
     /// How many tokens prompt and reply may have together, if the operator knows: the protocol does not tell.
     pub context_window: Option<u64>,
-    /// How long and how much the server may take.
-    pub bounds: Bounds,
 }
 
 impl OpenAiConfig {
-    /// Returns the settings for a server without a key, with the default bounds.
-    pub fn new(name: impl Into<String>, base_url: impl Into<String>, model: impl Into<String>) -> Self {
+    /// Returns the settings of a model whose window nobody told.
+    pub fn new(name: impl Into<String>, server: Server, model: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            base_url: base_url.into(),
+            server,
             model: model.into(),
-            key: None,
             context_window: None,
-            bounds: Bounds::default(),
         }
     }
 }
@@ -70,8 +65,11 @@ impl OpenAiLlm {
                 "it names no model; write the name that the server knows".to_owned(),
             ));
         }
-        let base = BaseUrl::parse(&config.base_url).map_err(unusable)?.or_path("/v1");
-        let transport = Transport::new(base, config.key, config.bounds).map_err(unusable)?;
+        let server = Server {
+            base: config.server.base.clone().or_path("/v1"),
+            ..config.server.clone()
+        };
+        let transport = Transport::new(&server).map_err(unusable)?;
         Ok(Self {
             name: config.name,
             model: config.model,
@@ -90,9 +88,16 @@ impl Llm for OpenAiLlm {
     fn capabilities(&self) -> Capabilities {
         // A server that cannot do tools refuses them by name; the protocol has no way to ask before.
         Capabilities {
-            tools: true,
-            context_window: self.context_window,
+            window: self.context_window.map(|tokens| Window {
+                tokens,
+                basis: WindowBasis::Declared,
+            }),
+            ..Capabilities::default()
         }
+    }
+
+    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+        Ok(self.capabilities())
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ReplyStream, LlmError> {

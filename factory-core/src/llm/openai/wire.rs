@@ -16,6 +16,17 @@ pub(super) fn request_body(model: &str, request: &ChatRequest) -> Value {
     // An empty list is refused by some servers.
     if !request.tools.is_empty() {
         body["tools"] = request.tools.iter().map(tool).collect();
+    } else if let Some(schema) = &request.format {
+        body["response_format"] = json!({
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "strict": true, "schema": schema},
+        });
+    }
+    if let Some(seed) = request.sampling.seed {
+        body["seed"] = json!(seed);
+    }
+    if let Some(temperature) = request.sampling.temperature {
+        body["temperature"] = json!(f64::from(temperature));
     }
     body
 }
@@ -67,6 +78,8 @@ fn tool(tool: &ToolSpec) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::Sampling;
+    use crate::model::Temperature;
 
     #[test]
     fn a_conversation_with_tools_is_written() {
@@ -98,6 +111,11 @@ mod tests {
                 parameters: json!({"type": "object"}),
             }],
             max_tokens: 512,
+            sampling: Sampling {
+                seed: Some(7),
+                temperature: Some(Temperature::hundredths(20)),
+            },
+            ..ChatRequest::default()
         };
         let sent = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "read_file", "arguments": arguments}});
         assert_eq!(
@@ -115,6 +133,8 @@ mod tests {
                     {"role": "tool", "content": "text", "tool_call_id": "a"},
                 ],
                 "max_tokens": 512,
+                "seed": 7,
+                "temperature": 0.2,
                 "stream": true,
                 "stream_options": {"include_usage": true},
                 "tools": [{"type": "function", "function": {
@@ -127,9 +147,8 @@ mod tests {
     #[test]
     fn no_tools_are_not_an_empty_list() {
         let request = ChatRequest {
-            messages: vec![],
-            tools: vec![],
             max_tokens: 1,
+            ..ChatRequest::default()
         };
         assert_eq!(request_body("small", &request).get("tools"), None);
     }

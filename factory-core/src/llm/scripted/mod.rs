@@ -60,7 +60,7 @@
 //!     }"#,
 //! )?;
 //! let mut messages = vec![Message::new(Role::User, "what is in the file?")];
-//! let request = ChatRequest { messages: messages.clone(), tools: vec![], max_tokens: 100 };
+//! let request = ChatRequest { messages: messages.clone(), max_tokens: 100, ..ChatRequest::default() };
 //! let first = collect(model.chat(request).await?, "example", |_| {}).await?;
 //! assert_eq!(first.tool_calls[0].id, "call-1-0");
 //! assert_eq!(first.tool_calls[0].arguments, r#"{"path":"src/lib.rs"}"#);
@@ -70,7 +70,7 @@
 //!     tool_call_id: Some("call-1-0".to_owned()),
 //!     ..Message::new(Role::Tool, "fn main() {}")
 //! });
-//! let request = ChatRequest { messages, tools: vec![], max_tokens: 100 };
+//! let request = ChatRequest { messages, max_tokens: 100, ..ChatRequest::default() };
 //! let second = collect(model.chat(request).await?, "example", |_| {}).await?;
 //! assert_eq!((second.text.as_str(), second.end), ("the file has a main function", EndReason::Stop));
 //! # Ok(())
@@ -95,8 +95,8 @@ pub use self::script::{
     Expectation, Failure, FailureKind, Script, ScriptArguments, ScriptReply, ScriptToolCall, Then,
 };
 use super::{
-    Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, ReplyStream, Role, TokenCount,
-    ToolCall,
+    Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, ReplyStream, Role, Support,
+    TokenCount, ToolCall,
 };
 
 /// The most bytes of a script's file.
@@ -198,9 +198,13 @@ impl Llm for ScriptedLlm {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            tools: true,
-            context_window: None,
+            tools: Support::Yes,
+            ..Capabilities::default()
         }
+    }
+
+    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+        Ok(self.capabilities())
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ReplyStream, LlmError> {

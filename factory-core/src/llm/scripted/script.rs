@@ -130,6 +130,7 @@ impl ScriptReply {
         self.tokens = TokenCount {
             prompt: Some(prompt),
             completion: Some(completion),
+            ..TokenCount::default()
         };
         self
     }
@@ -282,7 +283,11 @@ struct WrittenTokens {
 
 fn tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenCount, D::Error> {
     let WrittenTokens { prompt, completion } = WrittenTokens::deserialize(deserializer)?;
-    Ok(TokenCount { prompt, completion })
+    Ok(TokenCount {
+        prompt,
+        completion,
+        ..TokenCount::default()
+    })
 }
 
 fn write_tokens<S: serde::Serializer>(tokens: &TokenCount, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,8 +12,8 @@ fn request(messages: &[(Role, &str)]) -> ChatRequest {
             .iter()
             .map(|(role, text)| Message::new(*role, *text))
             .collect(),
-        tools: vec![],
         max_tokens: 100,
+        ..ChatRequest::default()
     }
 }
 

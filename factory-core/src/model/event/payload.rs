@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ApprovalId, ApprovalSubject, BlobId, Budget, CommitId, Decision, Fence, Plan, ProjectId, RunSpec, Seq,
-    SetupNetwork, StatusReason, StepId, TreeId, Usage, WorkerId,
+    ApprovalId, ApprovalSubject, BlobId, Budget, CommitId, Decision, Fence, Plan, ProjectId, Protocol,
+    RunSpec, Seq, SetupNetwork, StatusReason, StepId, TreeId, Usage, WorkerId,
 };
 
 /// The run was filed.
@@ -127,6 +127,21 @@ pub struct BudgetRaised {
     pub budget: Budget,
 }
 
+/// The model is ready to be asked, and this is how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelReady {
+    /// The model.
+    pub model: String,
+    /// How it is asked.
+    pub protocol: Protocol,
+    /// How many tokens prompt and reply may have together; none where nobody said.
+    pub window: Option<u64>,
+    /// Whether the server says that the model is loaded with this window.
+    pub window_verified: bool,
+    /// Milliseconds that it took to load and to try the model.
+    pub work_ms: u64,
+}
+
 /// Whose words a message of the conversation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -206,6 +221,12 @@ pub struct LlmResponded {
     pub tool_calls: Vec<ToolCallRef>,
     /// Whether it has any text.
     pub has_text: bool,
+    /// Whether the calls were read out of the text: the server knew of none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_in_text: bool,
+    /// Why the text could not be understood as a call, where it looks like one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misunderstood: Option<String>,
     /// Why it ended.
     pub end: EndReason,
     /// What it cost.

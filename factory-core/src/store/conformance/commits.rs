@@ -34,6 +34,8 @@ pub async fn a_commit_stores_events_and_the_row(store: Fresh) {
             calls: 1,
             prompt_tokens: 2,
             completion_tokens: 3,
+            cached_tokens: 7,
+            cost_micros: 8,
             estimated_tokens: 4,
             work_ms: 5,
             turns: 6,

@@ -2,7 +2,8 @@
 
 use super::{Fresh, a_project, a_run, all_events, assert_not_found, at, new_project, new_run, set_status};
 use crate::model::{
-    ApprovalPolicy, Budget, BudgetLimit, Event, Fence, ProjectId, Run, RunId, RunSpec, RunStatus, Seq, Usage,
+    ApprovalPolicy, Budget, BudgetLimit, Event, Fence, ProjectId, Protocol, Run, RunId, RunSpec, RunStatus,
+    Sampling, Seq, Temperature, Usage,
 };
 use crate::store::{NewRun, Page, RunFilter};
 
@@ -19,6 +20,11 @@ pub async fn a_run_is_stored_queued_with_its_first_event(store: Fresh) {
             calls: BudgetLimit::Unlimited,
             ..Budget::default()
         },
+        sampling: Sampling {
+            seed: Some(7),
+            temperature: Some(Temperature::hundredths(30)),
+        },
+        protocol: Some(Protocol::Text),
     };
     let new = NewRun {
         spec: spec.clone(),

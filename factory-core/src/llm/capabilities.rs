@@ -1,0 +1,57 @@
+//! What a model can do, as far as is known, and how sure that is.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether something is supported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Support {
+    /// Its server says so.
+    Yes,
+    /// Its server says that it is not.
+    No,
+    /// Nobody said; only trying tells.
+    #[default]
+    Unknown,
+}
+
+/// How a window is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowBasis {
+    /// The operator said so, and nobody has checked it.
+    Declared,
+    /// The server says so.
+    Told,
+    /// The server says that the model is loaded with it.
+    Verified,
+}
+
+/// How many tokens prompt and reply may have together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The tokens.
+    pub tokens: u64,
+    /// How this is known.
+    pub basis: WindowBasis,
+}
+
+/// What a model can do, as far as is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Whether it calls tools natively.
+    pub tools: Support,
+    /// Whether its replies can be bound to a JSON Schema.
+    pub schema: Support,
+    /// Whether it thinks before it answers, and can be told not to.
+    pub thinking: Support,
+    /// The window; none where nobody said.
+    pub window: Option<Window>,
+}
+
+impl Capabilities {
+    /// Returns how many tokens prompt and reply may have together, if somebody said.
+    pub fn context_window(&self) -> Option<u64> {
+        self.window.map(|window| window.tokens)
+    }
+}

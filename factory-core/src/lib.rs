@@ -83,9 +83,11 @@ mod gate;
 pub mod journal;
 pub mod llm;
 pub mod model;
+mod model_notes;
 pub mod sandbox;
 pub mod settings;
 pub mod store;
+pub mod syntax;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tools;

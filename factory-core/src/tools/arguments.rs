@@ -65,6 +65,16 @@ pub(super) struct WriteFile {
     pub(super) executable: Option<bool>,
 }
 
+/// Arguments of `change_file`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangeFile {
+    /// The file, from the top of the repository.
+    pub(super) path: String,
+    /// The whole content, or whole definitions.
+    pub(super) content: String,
+}
+
 /// Arguments of `edit_file`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +183,7 @@ pub(super) fn schema(tool: Tool) -> Value {
         Tool::ReadFile => schema::of::<ReadFile>(),
         Tool::Search => schema::of::<Search>(),
         Tool::WriteFile => schema::of::<WriteFile>(),
+        Tool::ChangeFile => schema::of::<ChangeFile>(),
         Tool::EditFile => schema::of::<EditFile>(),
         Tool::ApplyPatch => schema::of::<ApplyPatch>(),
         Tool::DeleteFile => schema::of::<DeleteFile>(),

@@ -33,6 +33,8 @@ pub enum Tool {
     Search,
     /// Writes a whole file.
     WriteFile,
+    /// Writes a file whole, or whole definitions of it. Offered to models that are led act by act alone.
+    ChangeFile,
     /// Replaces parts of a file.
     EditFile,
     /// Applies a patch to several files.
@@ -56,12 +58,13 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// All tools, in the order in which the model is told of them.
-    pub const ALL: [Self; 14] = [
+    /// All tools, in the order in which models are told of them.
+    pub const ALL: [Self; 15] = [
         Self::ListFiles,
         Self::ReadFile,
         Self::Search,
         Self::WriteFile,
+        Self::ChangeFile,
         Self::EditFile,
         Self::ApplyPatch,
         Self::DeleteFile,
@@ -79,6 +82,11 @@ impl Tool {
         Self::ALL.into_iter().find(|tool| tool.name() == name)
     }
 
+    /// Whether models are offered it as a tool that they call natively.
+    pub fn is_native(self) -> bool {
+        self != Self::ChangeFile
+    }
+
     /// Returns the name that the model uses.
     pub fn name(self) -> &'static str {
         match self {
@@ -86,6 +94,7 @@ impl Tool {
             Self::ReadFile => "read_file",
             Self::Search => "search",
             Self::WriteFile => "write_file",
+            Self::ChangeFile => "change_file",
             Self::EditFile => "edit_file",
             Self::ApplyPatch => "apply_patch",
             Self::DeleteFile => "delete_file",
@@ -102,9 +111,12 @@ impl Tool {
     /// Returns what the tool can do to the world.
     pub fn effect(self) -> EffectClass {
         match self {
-            Self::WriteFile | Self::EditFile | Self::ApplyPatch | Self::DeleteFile | Self::MoveFile => {
-                EffectClass::Write
-            }
+            Self::WriteFile
+            | Self::ChangeFile
+            | Self::EditFile
+            | Self::ApplyPatch
+            | Self::DeleteFile
+            | Self::MoveFile => EffectClass::Write,
             Self::RunCommand => EffectClass::Command,
             Self::ListFiles
             | Self::ReadFile
@@ -131,6 +143,9 @@ impl Tool {
             Self::WriteFile => {
                 "Write a whole file, new or not. Give every line of it: nothing may be left out or abbreviated."
             }
+            Self::ChangeFile => {
+                "Write a file: all of it, or whole functions or types of it, which take the place of those with their names."
+            }
             Self::EditFile => {
                 "Replace parts of a file. Each search must be copied exactly from the file and be there only once; quote whole lines, with more lines around where needed. An empty replace deletes."
             }
@@ -153,10 +168,11 @@ impl Tool {
     }
 }
 
-/// Returns the tools as the model is told of them: the same bytes every time.
+/// Returns the tools that models call natively, as they are told of them: the same bytes every time.
 pub fn specs() -> Vec<ToolSpec> {
     Tool::ALL
         .into_iter()
+        .filter(|tool| tool.is_native())
         .map(|tool| ToolSpec {
             name: tool.name().to_owned(),
             description: tool.description().to_owned(),

@@ -27,7 +27,11 @@ const MAX_COMMITS: u32 = 100;
 /// reads, and blocks while it does.
 pub fn prepare(files: &Files, failed_edits: &dyn Fn(&str) -> u32, call: &ToolCall) -> Prepared {
     let Some(tool) = Tool::named(call.name.trim()) else {
-        let names: Vec<&str> = Tool::ALL.into_iter().map(Tool::name).collect();
+        let names: Vec<&str> = Tool::ALL
+            .into_iter()
+            .filter(|tool| tool.is_native())
+            .map(Tool::name)
+            .collect();
         return Prepared::Refused(Refusal::plain(
             "unknown tool",
             format!(
@@ -105,7 +109,12 @@ fn prepared(
 ) -> Result<Prepared, Refused> {
     match tool {
         Tool::ListFiles | Tool::ReadFile | Tool::Search => Ok(Prepared::Read(looking(tool, text)?)),
-        Tool::WriteFile | Tool::EditFile | Tool::ApplyPatch | Tool::DeleteFile | Tool::MoveFile => {
+        Tool::WriteFile
+        | Tool::ChangeFile
+        | Tool::EditFile
+        | Tool::ApplyPatch
+        | Tool::DeleteFile
+        | Tool::MoveFile => {
             let edits = edits(tool, text)?;
             if matches!(tool, Tool::EditFile | Tool::ApplyPatch) {
                 refuse_after_failures(&edits, failed_edits)?;
@@ -182,6 +191,13 @@ fn edits(tool: Tool, text: &str) -> Result<Vec<FileEdit>, Refused> {
                 path: file(&given.path)?,
                 content: given.content,
                 executable: given.executable,
+            }
+        }
+        Tool::ChangeFile => {
+            let given: arguments::ChangeFile = parse(tool, text)?;
+            FileEdit::Rewrite {
+                path: file(&given.path)?,
+                content: given.content,
             }
         }
         Tool::EditFile => {

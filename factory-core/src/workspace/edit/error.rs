@@ -153,6 +153,36 @@ pub enum EditError {
         /// The line.
         text: String,
     },
+    /// Several definitions of the file have the name of the one that is given.
+    #[error(
+        "`{path}` defines `{name}` more than once, at lines {}; replace the lines that are meant by quoting them",
+        .lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    )]
+    AmbiguousDefinition {
+        /// The file.
+        path: RepoPath,
+        /// The name.
+        name: String,
+        /// Where, from 1.
+        lines: Vec<usize>,
+    },
+    /// What is given is neither the whole file nor whole definitions of it.
+    #[error(
+        "the new text for `{path}` leaves out {}; give the whole file, or nothing but whole functions and types of it",
+        .names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    )]
+    LeavesOut {
+        /// The file.
+        path: RepoPath,
+        /// The definitions that are left out.
+        names: Vec<String>,
+    },
+    /// What is given has errors, and is not the whole file.
+    #[error("the new text for `{path}` has a syntax error and is not the whole file; nothing was changed")]
+    Unreadable {
+        /// The file.
+        path: RepoPath,
+    },
     /// A whole file lacks much of what is there.
     #[error(
         "the new `{path}` has {after} lines where the old one has {before}; give the whole file, every line of it (to drop lines on purpose, edit them out, or delete the file first)"
@@ -193,6 +223,9 @@ impl EditError {
             Self::TooMany { .. } => "edit_too_many",
             Self::Elided { .. } => "edit_elided",
             Self::Dropped { .. } => "edit_dropped",
+            Self::AmbiguousDefinition { .. } => "edit_ambiguous",
+            Self::LeavesOut { .. } => "edit_leaves_out",
+            Self::Unreadable { .. } => "edit_unreadable",
         }
     }
 

@@ -5,6 +5,7 @@
 //! edits or none.
 
 mod apply;
+mod definitions;
 mod error;
 mod indent;
 mod matching;
@@ -72,6 +73,14 @@ pub enum FileEdit {
         content: String,
         /// Whether it is to be executable; none leaves it as it is.
         executable: Option<bool>,
+    },
+    /// The file is to hold this, whole or in part: where it is whole definitions and the file has others, they take
+    /// the place of those with their names, and what they do not name stays.
+    Rewrite {
+        /// The file.
+        path: RepoPath,
+        /// The content.
+        content: String,
     },
     /// The file, which is not there yet, is to hold this.
     Create {
@@ -169,6 +178,7 @@ impl FileEdit {
     pub fn paths(&self) -> impl Iterator<Item = &RepoPath> {
         let (first, second) = match self {
             Self::Whole { path, .. }
+            | Self::Rewrite { path, .. }
             | Self::Create { path, .. }
             | Self::Replace { path, .. }
             | Self::Delete { path } => (path, None),
@@ -211,6 +221,19 @@ fn plan_one(edit: &FileEdit, read: &ReadFile<'_>) -> Result<Vec<PlannedFile>, Ed
             content,
             executable,
         } => plan_whole(path, content, *executable, read(path)?),
+        FileEdit::Rewrite { path, content } => {
+            let current = read(path)?;
+            let meaning = match &current {
+                Some(current) => definitions::meaning(path, &current.bytes, content)?,
+                None => definitions::Meaning::Whole,
+            };
+            match (meaning, current) {
+                (definitions::Meaning::Parts(after), Some(current)) => {
+                    Ok(vec![changed(path, current, after)?])
+                }
+                (_, current) => plan_whole(path, content, None, current),
+            }
+        }
         FileEdit::Create { path, content } => match read(path)? {
             Some(_) => Err(EditError::Exists { path: path.clone() }),
             None => plan_whole(path, content, None, None),

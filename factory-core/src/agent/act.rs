@@ -7,6 +7,12 @@ use crate::model::{ApprovalPolicy, StatusReason, StepId};
 /// How many red rounds of checks are given back to the model before the run ends or asks.
 pub(crate) const RED_ROUNDS: u32 = 4;
 
+/// The same for a model that is led, whose every change is checked.
+pub(crate) const LED_RED_ROUNDS: u32 = 12;
+
+/// How many answers in a row may hold no act that can be understood; the model is told after each.
+pub(crate) const MISUNDERSTOOD: u32 = 4;
+
 /// How many failed calls in a row are borne, each after a longer wait.
 pub(crate) const TRANSIENT_FAILURES: u32 = 6;
 
@@ -24,6 +30,8 @@ pub(crate) const RECOVERIES: u32 = 5;
 pub(crate) enum Act {
     /// Prepare the checkout: setup commands, then the base tree.
     SetUp,
+    /// Load the model and find out how it is asked.
+    PrepareModel,
     /// A model call was in flight when the process died: enter it as lost.
     ForgetCall,
     /// A tool call was begun and not finished when the process died.
@@ -68,6 +76,9 @@ impl Act {
         if state.setup == Setup::Due {
             return Self::SetUp;
         }
+        if state.model.is_none() && state.calls == 0 {
+            return Self::PrepareModel;
+        }
         if let Some(act) = next_tool(state) {
             return act;
         }
@@ -76,6 +87,11 @@ impl Act {
         }
         if state.approved.is_some() {
             return after_approval(state);
+        }
+        if state.is_led()
+            && let Some(act) = lead(state)
+        {
+            return act;
         }
         if state.plan.is_none() {
             return if state.text_only_replies >= 2 {
@@ -137,6 +153,15 @@ fn must_park(state: &State) -> Option<Act> {
             ),
         );
     }
+    if state.misunderstood >= MISUNDERSTOOD {
+        return park(
+            StatusReason::Stuck,
+            format!(
+                "{} answers in a row held nothing that can be understood as an act; direct it, or file the goal for a more able model",
+                state.misunderstood
+            ),
+        );
+    }
     if state.transient_failures >= TRANSIENT_FAILURES {
         return park(
             StatusReason::LlmUnavailable,
@@ -156,6 +181,29 @@ fn must_park(state: &State) -> Option<Act> {
         );
     }
     None
+}
+
+/// What the factory does for a model that is led and does not plan for itself: the checks run before anything is
+/// changed and after every change, and the step ends when they turn green.
+fn lead(state: &State) -> Option<Act> {
+    let Some(base_check) = &state.base_check else {
+        // A run that was begun before it was led goes on without.
+        return (state.calls == 0).then_some(Act::Prove);
+    };
+    if state.plan.is_none() {
+        return Some(Act::ImplyPlan);
+    }
+    let step = state.active_step?;
+    if base_check.results.is_empty() {
+        return None;
+    }
+    if state.unproven_change {
+        return Some(Act::Prove);
+    }
+    let (_, proof) = state.proof.as_ref()?;
+    let turned_green = proof.green && !base_check.green && state.directives().is_empty();
+    let is_hopeless = !proof.green && state.red_rounds >= LED_RED_ROUNDS;
+    (turned_green || is_hopeless).then_some(Act::FinishStep(step))
 }
 
 fn next_tool(state: &State) -> Option<Act> {
@@ -201,7 +249,12 @@ fn after_last_step(state: &State) -> Act {
     if check.green || check.results.is_empty() {
         return Act::Offer;
     }
-    if state.red_rounds < RED_ROUNDS {
+    let bound = if state.is_led() {
+        LED_RED_ROUNDS
+    } else {
+        RED_ROUNDS
+    };
+    if state.red_rounds < bound {
         return Act::Repair(RepairReason::ChecksRed);
     }
     match state.spec.approval {

@@ -8,6 +8,9 @@ use crate::llm::{ChatRequest, Message, Reply, ToolSpec};
 use crate::model::payload::{MessageRef, Role};
 use crate::store::{Store, StoreError};
 
+/// The messages of the opening: the standing instructions, and the goal with what is known.
+const OPENING: usize = 2;
+
 /// What a message costs beside its text: role marks and separators of the usual templates.
 const MESSAGE_OVERHEAD: usize = 16;
 
@@ -29,14 +32,50 @@ impl Conversation {
 
     /// Returns the messages of the prompt: what is stored, with old results stubbed, then what is new.
     pub(super) fn prompt(&self, state: &State, new: &[Message]) -> Vec<Message> {
-        let all = self.with_origins(state, new).map(|(message, origin)| {
+        let opening = state
+            .turns
+            .iter()
+            .take_while(|turn| **turn == 1)
+            .count()
+            .min(OPENING);
+        let mut shown = Vec::new();
+        for (place, (message, origin)) in self.with_origins(state, new).enumerate() {
+            if let Some(forgotten) = &state.forgotten {
+                if place == opening
+                    && let Some(goal) = shown.last_mut()
+                {
+                    // Within the goal's message, because some models' templates want the sides to take turns.
+                    let goal: &mut Message = goal;
+                    goal.text.push_str("\n\n");
+                    goal.text.push_str(&forgotten.summary);
+                }
+                let is_old = place >= opening
+                    && state.turns.get(place).is_some_and(|turn| {
+                        *turn < forgotten.before
+                            || *turn == forgotten.before && message.role != Role::Assistant
+                    });
+                if is_old {
+                    continue;
+                }
+            }
+
             let mut message = message.clone();
             if origin.is_some_and(|place| state.dropped.contains(&place)) {
                 message.text = prompt::stub(message.text.len());
             }
-            message
-        });
-        all.collect()
+            shown.push(message);
+        }
+        shown
+    }
+
+    /// Returns the calls before whose replies everything may be left out, the fewest turns first. The opening and the
+    /// newest reply stay.
+    pub(super) fn turns_to_forget(&self, state: &State) -> impl Iterator<Item = u64> + use<> {
+        let first = state
+            .forgotten
+            .as_ref()
+            .map_or(2, |forgotten| forgotten.before + 1);
+        first..=state.calls
     }
 
     /// Returns the oldest tool results that have to go so that the prompt's estimate falls by `excess` tokens. The
@@ -94,14 +133,12 @@ fn read(message: &MessageRef, content: &[u8]) -> Message {
             role: Role::Assistant,
             text: reply.text,
             tool_calls: reply.tool_calls,
-            tool_call_id: None,
+            ..Message::new(Role::Assistant, String::new())
         };
     }
     Message {
-        role: message.role,
-        text: String::from_utf8_lossy(content).into_owned(),
-        tool_calls: Vec::new(),
         tool_call_id: message.tool_call_id.clone(),
+        ..Message::new(message.role, String::from_utf8_lossy(content))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ground::{Ground, Place};
 use crate::journal::Journal;
 use crate::llm::Llm;
+use crate::model_notes::ModelNotes;
 
 /// What a run works with.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub(crate) struct Equipment {
     pub(crate) journal: Journal,
     pub(crate) ground: Ground,
     pub(crate) llm: Arc<dyn Llm>,
+    /// What was found out about models.
+    pub(crate) notes: ModelNotes,
     /// The folder of everything of the run.
     pub(crate) root: PathBuf,
 }

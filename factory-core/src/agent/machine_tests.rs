@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::act::{Act, RED_ROUNDS, TRANSIENT_FAILURES};
+use super::act::{Act, MISUNDERSTOOD, RED_ROUNDS, TRANSIENT_FAILURES};
 use super::state::{Pending, RepairReason, State};
 use crate::model::payload::{
     self, ApprovalDecided, ApprovalRequested, CheckFinished, CheckResult, CheckStarted, CommitCreated,
@@ -13,7 +13,8 @@ use crate::model::payload::{
 };
 use crate::model::{
     Actor, ApprovalId, ApprovalPolicy, ApprovalSubject, BlobId, Decision, DecisionKind, Event, EventId,
-    EventKind, Fence, Plan, ProjectId, RunId, RunSpec, Seq, StatusReason, StepId, Timestamp, Usage, WorkerId,
+    EventKind, Fence, Plan, ProjectId, Protocol, RunId, RunSpec, Seq, StatusReason, StepId, Timestamp, Usage,
+    WorkerId,
 };
 
 fn blob(text: &str) -> BlobId {
@@ -84,6 +85,7 @@ fn requested(call: u64) -> EventKind {
         model: "m".to_owned(),
         appended: vec![message],
         max_tokens: 1,
+        sampling: crate::model::Sampling::default(),
         prompt_hash: blob("p"),
         prompt_estimate: 1,
     }
@@ -226,6 +228,26 @@ fn publishing() -> Operation {
     }
 }
 
+fn ready(protocol: Protocol) -> EventKind {
+    payload::ModelReady {
+        model: "m".to_owned(),
+        protocol,
+        window: None,
+        window_verified: false,
+        usage: Usage::default(),
+    }
+    .into()
+}
+
+fn changed() -> EventKind {
+    payload::FileChanged {
+        path: "a".to_owned(),
+        before: None,
+        after: Some(blob("x")),
+    }
+    .into()
+}
+
 fn directive() -> EventKind {
     payload::DirectiveReceived { text: "d".to_owned() }.into()
 }
@@ -256,10 +278,64 @@ fn after(before: &[EventKind], more: impl IntoIterator<Item = EventKind>) -> Act
 }
 
 #[test]
+fn a_led_model_is_checked_before_and_after_every_change() {
+    let begun = [
+        created(ApprovalPolicy::Ask),
+        started(),
+        set_up(true),
+        ready(Protocol::Text),
+    ];
+    assert_eq!(after(&begun, []), Act::Prove);
+    assert_eq!(after(&begun, [check(1, false)]), Act::ImplyPlan);
+    let mut led = begun.to_vec();
+    led.extend([check(1, false), planned(1, 1), step(1, true)]);
+    assert_eq!(after(&led, []), Act::Ask);
+    led.extend([
+        requested(1),
+        responded(1, &["change_file"]),
+        tool_started(0, EffectClass::Write),
+        changed(),
+        tool_finished(0),
+    ]);
+    assert_eq!(after(&led, []), Act::Prove);
+    assert_eq!(after(&led, [check(2, false)]), Act::Ask);
+    assert_eq!(after(&led, [check(2, true)]), Act::FinishStep(StepId(1)));
+    assert_eq!(after(&led, [check(2, true), directive()]), Act::Ask);
+    assert_eq!(after(&led, [check(2, true), step(1, false)]), Act::Offer);
+
+    let mut green_before = begun.to_vec();
+    green_before.extend([check(1, true), planned(1, 1), step(1, true)]);
+    green_before.extend(led[led.len() - 5..].iter().cloned());
+    assert_eq!(after(&green_before, [check(2, true)]), Act::Ask);
+}
+
+#[test]
+fn answers_that_hold_no_act_are_borne_a_few_times() {
+    let mut led = vec![
+        created(ApprovalPolicy::Ask),
+        started(),
+        set_up(true),
+        ready(Protocol::Text),
+        check(1, false),
+        planned(1, 1),
+        step(1, true),
+    ];
+    for call in 1..=u64::from(MISUNDERSTOOD) {
+        assert_eq!(after(&led, []), Act::Ask, "{call}");
+        led.extend([requested(call), responded(call, &[])]);
+    }
+    let Act::Park { reason, .. } = after(&led, []) else {
+        panic!("it is borne for ever")
+    };
+    assert_eq!(reason, StatusReason::Stuck);
+}
+
+#[test]
 fn each_act_follows_from_what_is_stored() {
     use ApprovalPolicy::{Ask, Unattended};
-    let begun = [created(Ask), started(), set_up(true)];
+    let begun = [created(Ask), started(), set_up(true), ready(Protocol::Native)];
     assert_eq!(after(&begun[..2], []), Act::SetUp);
+    assert_eq!(after(&begun[..3], []), Act::PrepareModel);
     assert_eq!(after(&begun, []), Act::Ask);
     assert_eq!(after(&begun, [requested(1)]), Act::ForgetCall);
     assert_eq!(after(&begun, [requested(1), failed(LlmFailure::Cut)]), Act::Ask);
@@ -471,6 +547,7 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
         ),
         number.prop_map(|index| payload::ContextCompacted {
             dropped: vec![(1, index)],
+            forgotten: None,
             before: 2,
             after: 1
         }

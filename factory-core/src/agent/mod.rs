@@ -5,12 +5,14 @@
 
 mod act;
 mod conversation;
+mod dialect;
 mod driver;
 mod equipment;
 mod ground;
 #[cfg(test)]
 mod machine_tests;
 mod plan_reply;
+mod probe;
 mod prompt;
 mod sensitive;
 mod state;

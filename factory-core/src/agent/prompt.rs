@@ -1,11 +1,14 @@
 //! The words that the model reads. Pure; the standing text is byte-identical for every call, because local models
 //! keep what they have read of an unchanged beginning.
 
+pub(super) mod led;
+
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::state::{Pending, State};
-use crate::model::ApprovalPolicy;
 use crate::model::payload::CheckFinished;
+use crate::model::{ApprovalPolicy, BlobId};
 
 /// The factory's standing instructions.
 pub(super) const SYSTEM: &str = "\
@@ -36,6 +39,10 @@ pub(super) struct Surroundings {
     pub(super) agents_file: Option<String>,
     /// The repository's top-level names.
     pub(super) top_level: Vec<String>,
+    /// What the checks printed before anything was changed.
+    pub(super) base_outputs: HashMap<BlobId, String>,
+    /// The files, and what is in those that matter, for a model that is led.
+    pub(super) survey: String,
 }
 
 /// The most characters of `AGENTS.md` that enter the prompt.
@@ -43,6 +50,9 @@ pub(super) const AGENTS_FILE: usize = 16 << 10;
 
 /// Returns the first message: the goal and what is known.
 pub(super) fn opening(state: &State, surroundings: &Surroundings) -> String {
+    if state.is_led() {
+        return led::opening(state, surroundings);
+    }
     let mut text = format!("The goal:\n{}\n", state.goal.trim());
     if surroundings.checks.is_empty() {
         text.push_str("\nThe project has no checks; the operator will look at the result.\n");
@@ -82,7 +92,10 @@ pub(super) fn opening(state: &State, surroundings: &Surroundings) -> String {
 
 /// Returns what is said of the pending things that are not tool results and not the opening, as one message; none
 /// where there is nothing to say. `output` gives the text of a check's output.
-pub(super) fn notes(state: &State, output: impl Fn(&crate::model::BlobId) -> String) -> Option<String> {
+pub(super) fn notes(state: &State, output: impl Fn(&BlobId) -> String) -> Option<String> {
+    if state.is_led() {
+        return led::notes(state, output);
+    }
     let mut parts = Vec::new();
     for pending in &state.pending {
         match pending {
@@ -95,6 +108,11 @@ pub(super) fn notes(state: &State, output: impl Fn(&crate::model::BlobId) -> Str
             Pending::NoToolCall => parts.push(
                 "You called no tool. Go on with the step by calling a tool, or call finish_step if the step is done.".to_owned(),
             ),
+            Pending::NotUnderstood { problem } => parts.push(format!(
+                "{} Nothing of it was carried out.",
+                problem.as_deref().unwrap_or("Your call could not be read.")
+            )),
+            Pending::ChecksGreen(_) => parts.push("The project's checks pass.".to_owned()),
             Pending::CutReply => parts.push(
                 "Your reply reached its bound and was cut; nothing of it was carried out. Answer again, shorter, with one tool call at a time.".to_owned(),
             ),
@@ -102,13 +120,47 @@ pub(super) fn notes(state: &State, output: impl Fn(&crate::model::BlobId) -> Str
                 "You have called {tool} with the same arguments and the same result several times. Doing it again changes nothing; do something else.",
             )),
             Pending::ChecksRed(check) => parts.push(checks_red(check, &output)),
-            Pending::Rejected { reason } => parts.push(format!(
-                "The operator looked at the result and rejected it:\n{}",
-                if reason.trim().is_empty() { "(no reason was given)" } else { reason.trim() }
-            )),
+            Pending::Rejected { reason } => parts.push(told_of_rejection(reason)),
         }
     }
     (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
+fn told_of_rejection(reason: &str) -> String {
+    let reason = reason.trim();
+    format!(
+        "The operator looked at the result and rejected it:\n{}",
+        if reason.is_empty() {
+            "(no reason was given)"
+        } else {
+            reason
+        }
+    )
+}
+
+/// The most bytes of what stands for turns that left the prompt.
+const FORGOTTEN: usize = 4 << 10;
+
+/// Returns what is said in the place of turns that leave the prompt: the plan, and what the operator directed.
+pub(super) fn forgotten(state: &State) -> String {
+    let mut text = "[Earlier turns were removed to save room.]".to_owned();
+    if !state.is_led()
+        && let Some(plan) = &state.plan
+    {
+        text.push_str("\nThe plan:");
+        for step in &plan.steps {
+            let mark = if state.finished_steps.contains(&step.id) {
+                "done"
+            } else {
+                "to do"
+            };
+            let _ = write!(text, "\n- {} ({mark})", step.title);
+        }
+    }
+    for directive in &state.heard {
+        let _ = write!(text, "\nThe operator has directed:\n{}", directive.trim());
+    }
+    crate::tools::bounded(&text, FORGOTTEN)
 }
 
 fn step_begins(state: &State, step: crate::model::StepId) -> String {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::payload::{
     self, ApprovalRequested, CheckFinished, CheckStarted, CommitCreated, LlmFailure, LlmRequested,
-    LlmResponded, MessageRef, Operation, Role, SetupFinished, ToolCallRef, ToolFinished, ToolStarted,
+    LlmResponded, MessageRef, ModelReady, Operation, Role, SetupFinished, ToolCallRef, ToolFinished,
+    ToolStarted,
 };
 use crate::model::{
-    ApprovalSubject, BlobId, CommitId, Decision, DecisionKind, Event, EventKind, Plan, RunSpec, RunStatus,
-    Seq, StepId, Timestamp, TreeId, Usage,
+    ApprovalSubject, BlobId, CommitId, Decision, DecisionKind, Event, EventKind, Plan, Protocol, RunSpec,
+    RunStatus, Seq, StepId, Timestamp, TreeId, Usage,
 };
 
 /// A tool call's place: the model call that asked for it, and the place among that reply's calls.
@@ -33,8 +34,12 @@ pub(crate) enum Pending {
     NoPlan,
     /// The reply called no tool although a step is active.
     NoToolCall,
+    /// The reply holds no act, or one that cannot be read; why, where that is known.
+    NotUnderstood { problem: Option<String> },
     /// The reply was cut at its bound.
     CutReply,
+    /// The checks were green, and had been before anything was changed.
+    ChecksGreen(CheckFinished),
     /// The same call brought the same result again and again.
     Loop { tool: String },
     /// The checks were red.
@@ -80,6 +85,15 @@ pub(crate) struct Approved {
     pub(crate) at: Timestamp,
 }
 
+/// Turns that left the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// The replies before this call's, and what was sent with it and before, are no longer shown.
+    pub(crate) before: u64,
+    /// What is said in their place.
+    pub(crate) summary: String,
+}
+
 /// Why the finished plan needs one more step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RepairReason {
@@ -97,6 +111,8 @@ pub(crate) struct State {
     pub(crate) spec: RunSpec,
     pub(crate) usage: Usage,
     pub(crate) setup: Setup,
+    /// How the model is asked, once it was made ready.
+    pub(crate) model: Option<ModelReady>,
 
     pub(crate) plan: Option<Plan>,
     pub(crate) active_step: Option<StepId>,
@@ -106,8 +122,14 @@ pub(crate) struct State {
     pub(crate) conversation: Vec<MessageRef>,
     /// For each message of the conversation that is a tool's result, the call that it answers.
     pub(crate) origins: Vec<Option<ToolPlace>>,
+    /// For each message of the conversation, the call that it was sent with, or that it answers.
+    pub(crate) turns: Vec<u64>,
     /// Results that are stubs in the prompt.
     pub(crate) dropped: BTreeSet<ToolPlace>,
+    /// The turns that left the prompt, and what is said in their place.
+    pub(crate) forgotten: Option<Forgotten>,
+    /// What the operator has directed so far and the model has heard.
+    pub(crate) heard: Vec<String>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) calls: u64,
     /// A request is stored and its outcome is not.
@@ -119,6 +141,10 @@ pub(crate) struct State {
     /// Replies in a row that reached their bound.
     pub(crate) cut_replies: u32,
     pub(crate) text_only_replies: u32,
+    /// Replies in a row that held no act, of a model that is led.
+    pub(crate) misunderstood: u32,
+    /// What has gone wrong since something went right, for a model that is led: the more, the freer it is to vary.
+    pub(crate) setbacks: u32,
 
     pub(crate) batch: Option<Batch>,
     pub(crate) failed_edits: BTreeMap<String, u32>,
@@ -129,6 +155,10 @@ pub(crate) struct State {
     pub(crate) checkpoint: Option<Checkpoint>,
 
     pub(crate) check_started: Option<CheckStarted>,
+    /// How the checks went before anything was changed.
+    pub(crate) base_check: Option<CheckFinished>,
+    /// A file was changed since the checks ran.
+    pub(crate) unproven_change: bool,
     pub(crate) rounds: u32,
     pub(crate) red_rounds: u32,
     /// The newest check, while it still speaks of what is in the checkout.
@@ -204,6 +234,11 @@ impl State {
                 self.setup = Setup::Done(finished.clone());
                 self.recoveries = 0;
             }
+            EventKind::ModelReady(ready) => {
+                self.model = Some(ready.clone());
+                self.transient_failures = 0;
+                self.recoveries = 0;
+            }
             EventKind::LlmRequested(requested) => self.requested(requested),
             EventKind::LlmResponded(responded) => self.responded(responded),
             EventKind::LlmFailed(failed) => {
@@ -216,7 +251,15 @@ impl State {
                     LlmFailure::Permanent => self.refusal = Some(failed.detail.clone()),
                 }
             }
-            EventKind::ContextCompacted(compacted) => self.dropped.extend(compacted.dropped.iter().copied()),
+            EventKind::ContextCompacted(compacted) => {
+                self.dropped.extend(compacted.dropped.iter().copied());
+                if let Some(forgotten) = &compacted.forgotten {
+                    self.forgotten = Some(Forgotten {
+                        before: forgotten.before,
+                        summary: forgotten.summary.clone(),
+                    });
+                }
+            }
             EventKind::PlanGenerated(generated) => self.adopt(&generated.plan),
             EventKind::PlanRevised(revised) => self.adopt(&revised.plan),
             EventKind::StepStarted(started) => {
@@ -242,6 +285,7 @@ impl State {
             }
             EventKind::ToolFinished(finished) => self.tool_finished(finished),
             EventKind::FileChanged(changed) => {
+                self.unproven_change = true;
                 self.failed_edits.remove(&changed.path);
                 self.repeats.clear();
             }
@@ -285,6 +329,7 @@ impl State {
         self.refusal = None;
         self.overflow = None;
         self.cut_replies = 0;
+        self.misunderstood = 0;
         self.stuck = None;
         self.repeats.clear();
         if matches!(&self.setup, Setup::Done(finished) if !finished.ok) {
@@ -304,7 +349,13 @@ impl State {
                 None
             });
             self.conversation.push(message.clone());
+            self.turns.push(requested.call);
         }
+        self.heard
+            .extend(self.pending.iter().filter_map(|pending| match pending {
+                Pending::Directive { text, .. } => Some(text.clone()),
+                _ => None,
+            }));
         self.calls = requested.call;
         self.pending.clear();
         self.call_in_flight = Some(requested.clone());
@@ -321,10 +372,21 @@ impl State {
             tool_call_id: None,
         });
         self.origins.push(None);
+        self.turns.push(responded.call);
         let cut = responded.tool_calls.is_empty() && responded.end == payload::EndReason::Length;
         self.cut_replies = if cut { self.cut_replies + 1 } else { 0 };
+        let understood = !responded.tool_calls.is_empty();
+        if self.is_led() {
+            self.misunderstood = if understood { 0 } else { self.misunderstood + 1 };
+            self.setbacks += u32::from(!understood);
+        }
         if cut {
             self.pending.push(Pending::CutReply);
+        } else if !understood && (self.is_led() || responded.misunderstood.is_some()) {
+            self.text_only_replies += u32::from(!self.is_led());
+            self.pending.push(Pending::NotUnderstood {
+                problem: responded.misunderstood.clone(),
+            });
         } else if responded.tool_calls.is_empty() {
             self.text_only_replies += 1;
             self.pending.push(if self.plan.is_none() {
@@ -374,6 +436,7 @@ impl State {
             *self.failed_edits.entry(path.clone()).or_default() += 1;
         }
         *self.repeats.entry(finished.fingerprint.clone()).or_default() += 1;
+        self.setbacks += u32::from(!finished.ok);
         let Some(batch) = &mut self.batch else { return };
         let id = batch
             .tools
@@ -396,12 +459,41 @@ impl State {
         self.recoveries = 0;
         self.check_started = None;
         self.rounds = finished.round;
+        self.unproven_change = false;
         self.proof = Some((seq, finished.clone()));
         self.last_check = Some(finished.clone());
-        if !finished.green && !finished.results.is_empty() {
+        if self.calls == 0 {
+            // Nothing was asked yet: this is what the work begins with.
+            self.base_check = Some(finished.clone());
+            return;
+        }
+        if finished.green {
+            self.setbacks = 0;
+            if self.was_green() && self.is_led() && self.active_step.is_some() {
+                self.pending.push(Pending::ChecksGreen(finished.clone()));
+            }
+        } else if !finished.results.is_empty() {
             self.red_rounds += 1;
+            self.setbacks += 1;
             self.pending.push(Pending::ChecksRed(finished.clone()));
         }
+    }
+
+    /// Returns how the model is asked. A run of an older factory, which knew one way, goes on in that.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.model
+            .as_ref()
+            .map_or(Protocol::Native, |model| model.protocol)
+    }
+
+    /// Whether the factory leads the model act by act.
+    pub(crate) fn is_led(&self) -> bool {
+        super::dialect::is_led(self.protocol())
+    }
+
+    /// Whether the checks were green before anything was changed, so that green ones say little of the goal.
+    pub(crate) fn was_green(&self) -> bool {
+        self.base_check.as_ref().is_some_and(|check| check.green)
     }
 
     fn decided(&mut self, subject: &ApprovalSubject, decision: &Decision, at: Timestamp) {

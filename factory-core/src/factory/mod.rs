@@ -22,6 +22,7 @@ use crate::event_bus::Subscription;
 use crate::journal::Journal;
 use crate::llm::Llm;
 use crate::model::{Actor, Project, RunId, WorkerId};
+use crate::model_notes::ModelNotes;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
@@ -57,6 +58,7 @@ struct Inner {
     models: open::Models,
     worker: WorkerId,
     workers: Workers,
+    notes: ModelNotes,
     lock: std::sync::Mutex<Option<OwnerLock>>,
 }
 
@@ -86,6 +88,7 @@ impl Factory {
             journal: self.inner.journal.clone(),
             ground: reader.ground(project).await,
             llm,
+            notes: self.inner.notes.clone(),
             root: reader.folder.run(run),
         }
     }

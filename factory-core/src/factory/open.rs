@@ -13,6 +13,7 @@ use crate::journal::{Clock, Journal, SystemClock};
 use crate::llm::spec::{ModelKeys, open_model};
 use crate::llm::{Llm, LlmError};
 use crate::model::WorkerId;
+use crate::model_notes::ModelNotes;
 use crate::settings::Settings;
 use crate::store::{Access, Store, open_store};
 use crate::vcs::Vcs;
@@ -108,6 +109,9 @@ impl Factory {
             open: Mutex::new(sockets.models.clone()),
         };
         let reader = Reader::with(settings, folder, sockets, Access::Own).await?;
+        let notes_path = reader.folder.path().join("models.json");
+        let notes = tokio::task::spawn_blocking(move || ModelNotes::read(&notes_path)).await;
+        let notes = notes.map_err(|error| Error::Internal(error.to_string()))?;
         let journal = Journal::new(Arc::clone(&reader.store), EventBus::default(), clock);
         let inner = Inner {
             reader,
@@ -115,6 +119,7 @@ impl Factory {
             models,
             worker: WorkerId(format!("process-{}", std::process::id())),
             workers: Workers::default(),
+            notes,
             lock: Mutex::new(Some(lock)),
         };
         let factory = Self {

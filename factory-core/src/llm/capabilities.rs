@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Protocol;
+
 /// Whether something is supported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +49,8 @@ pub struct Capabilities {
     pub thinking: Support,
     /// The window; none where nobody said.
     pub window: Option<Window>,
+    /// How it has to be asked, where that needs no trying: a script is written for one protocol.
+    pub protocol: Option<Protocol>,
 }
 
 impl Capabilities {

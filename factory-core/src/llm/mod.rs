@@ -36,6 +36,9 @@ pub struct Message {
     /// The call that a tool's message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Whether it belongs to the examples that stand before the conversation itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_example: bool,
 }
 
 impl Message {
@@ -46,6 +49,7 @@ impl Message {
             text: text.into(),
             tool_calls: Vec::new(),
             tool_call_id: None,
+            is_example: false,
         }
     }
 }

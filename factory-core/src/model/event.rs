@@ -195,9 +195,9 @@ impl EventKind {
             ..Usage::default()
         };
         match self {
+            Self::ModelReady(ready) => ready.usage,
             Self::LlmResponded(responded) => responded.usage,
             Self::LlmFailed(failed) => failed.usage,
-            Self::ModelReady(ready) => work(ready.work_ms),
             Self::SetupFinished(finished) => work(finished.work_ms),
             Self::ToolFinished(finished) => work(finished.work_ms),
             Self::CheckFinished(finished) => work(finished.work_ms),

@@ -1,6 +1,6 @@
 //! Each kind of event as one line for people, and which of them are worth a line while a run is watched.
 
-use factory_core::model::{ApprovalSubject, DecisionKind, Event, EventKind, StatusReason, payload};
+use factory_core::model::{ApprovalSubject, DecisionKind, Event, EventKind, Protocol, StatusReason, payload};
 
 use super::amount::{count, milliseconds, number};
 use super::sanitize;
@@ -28,7 +28,8 @@ pub(crate) fn text(kind: &EventKind) -> String {
         | EventKind::RunRecovered(_)
         | EventKind::RunComplete(_)
         | EventKind::RunFailed(_) => run_text(kind),
-        EventKind::LlmRequested(_)
+        EventKind::ModelReady(_)
+        | EventKind::LlmRequested(_)
         | EventKind::LlmResponded(_)
         | EventKind::LlmFailed(_)
         | EventKind::ContextCompacted(_)
@@ -53,6 +54,8 @@ pub(crate) fn is_notable(kind: &EventKind) -> bool {
         | EventKind::CheckpointCreated(_)
         | EventKind::DirectiveDelivered(_)
         | EventKind::OperationStarted(_) => false,
+        // A model that is asked in the usual way, and of whose window nobody told, needs no words.
+        EventKind::ModelReady(ready) => ready.protocol != Protocol::Native || ready.window.is_some(),
         // The plan and the step have lines of their own.
         EventKind::ToolFinished(tool) => {
             !(tool.ok && matches!(tool.tool.as_str(), "update_plan" | "finish_step"))
@@ -97,6 +100,16 @@ fn run_text(kind: &EventKind) -> String {
 
 fn thinking_text(kind: &EventKind) -> String {
     match kind {
+        EventKind::ModelReady(ready) => format!(
+            "model ready: {}, asked by the {} protocol{}",
+            said(&ready.model),
+            ready.protocol,
+            match ready.window {
+                Some(window) if ready.window_verified => format!(", window {window} tokens"),
+                Some(window) => format!(", window {window} tokens (unverified)"),
+                None => ", window unknown".to_owned(),
+            }
+        ),
         EventKind::LlmRequested(requested) => format!(
             "model call {}: about {} tokens to {}",
             requested.call,

@@ -128,6 +128,7 @@ fn message(json: &Value) -> Result<Message, String> {
             .get("tool_call_id")
             .and_then(Value::as_str)
             .map(str::to_owned),
+        is_example: false,
     })
 }
 

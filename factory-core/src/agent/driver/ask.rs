@@ -7,9 +7,10 @@ use futures_util::StreamExt as _;
 
 use super::{Driver, Then};
 use crate::agent::act::TRANSIENT_FAILURES;
-use crate::agent::conversation::{self, estimate, tokens};
+use crate::agent::conversation::{estimate, tokens};
+use crate::agent::dialect;
 use crate::agent::plan_reply;
-use crate::agent::prompt::{self, Surroundings};
+use crate::agent::prompt;
 use crate::agent::state::Pending;
 use crate::chain::chain;
 use crate::error::Error;
@@ -18,24 +19,12 @@ use crate::gate::Closing;
 use crate::journal::Entry;
 use crate::llm::{ChatRequest, Delta, EndReason, LlmError, Message, Reply, Role, ToolCall};
 use crate::model::payload::{
-    BudgetWarned, ContextCompacted, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded,
-    MessageRef, PlanGenerated, ToolCallRef,
+    BudgetWarned, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded, MessageRef,
+    PlanGenerated, ToolCallRef,
 };
 use crate::model::{BlobId, BudgetLimit, NewEvent, StatusReason, Usage};
 use crate::store::{Blob, StoreError};
 use crate::tools;
-
-/// The most tokens that a reply may have; less where the window is small.
-const REPLY_TOKENS: u64 = 8192;
-
-/// What is left free of the window for what an estimate misses, as a fraction of it.
-const MARGIN: u64 = 20;
-
-/// The share of the room to which an overfull prompt is cut in one step, in percent.
-const COMPACT_TO: u64 = 60;
-
-/// The least bytes of a text that are shown, however small the window is.
-const SMALLEST_BOUND: usize = 1 << 10;
 
 /// How often pieces of a reply are shown to live watchers at most.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -67,6 +56,9 @@ impl Driver {
         }
         if let Some(warning) = self.budget_warning() {
             return self.note(Entry::one(NewEvent::system(warning))).await;
+        }
+        if !self.load_again().await? {
+            return Ok(Then::GoOn);
         }
         let new = self.new_messages().await?;
         let request = self.request(&new);
@@ -153,7 +145,8 @@ impl Driver {
         let mut messages = Vec::new();
         let store = self.equipment.journal.store();
         if self.state.pending.contains(&Pending::Opening) {
-            messages.push(Message::new(Role::System, prompt::SYSTEM));
+            let standing = dialect::standing(self.state.protocol());
+            messages.push(Message::new(Role::System, standing));
             let surroundings = self.surroundings().await?;
             messages.push(Message::new(
                 Role::User,
@@ -188,89 +181,6 @@ impl Driver {
         Ok(messages)
     }
 
-    async fn surroundings(&self) -> Result<Surroundings, Error> {
-        let mut surroundings = Surroundings {
-            checks: self.checks().to_vec(),
-            instructions: self.equipment.ground.project.settings.instructions.clone(),
-            ..Surroundings::default()
-        };
-        if let Some(tree) = self.state.base_tree() {
-            let ground = &self.equipment.ground;
-            let agents = ground
-                .vcs
-                .read_file(&ground.store(), tree, "AGENTS.md", prompt::AGENTS_FILE)
-                .await?;
-            surroundings.agents_file = agents.map(|text| String::from_utf8_lossy(&text).into_owned());
-        }
-        let checkout = self.equipment.place().checkout().dir;
-        let listed = tokio::task::spawn_blocking(move || super::prepare::top_level(&checkout)).await;
-        surroundings.top_level = listed.unwrap_or_default();
-        Ok(surroundings)
-    }
-
-    fn request(&self, new: &[Message]) -> ChatRequest {
-        ChatRequest {
-            messages: self.conversation.prompt(&self.state, new),
-            tools: tools::specs(),
-            max_tokens: self.reply_tokens(),
-            ..ChatRequest::default()
-        }
-    }
-
-    fn reply_tokens(&self) -> u64 {
-        let window = self.equipment.llm.capabilities().context_window();
-        window.map_or(REPLY_TOKENS, |window| REPLY_TOKENS.min(window / 4).max(256))
-    }
-
-    /// Returns how many tokens the prompt may have; none where nobody told the window.
-    fn room(&self) -> Option<u64> {
-        let window = self.equipment.llm.capabilities().context_window()?;
-        Some(
-            window
-                .saturating_sub(self.reply_tokens())
-                .saturating_sub(window / MARGIN),
-        )
-    }
-
-    /// Returns how many bytes a text that enters the prompt may have: three results and what stays have to fit.
-    pub(super) fn text_bound(&self) -> usize {
-        let room = self
-            .room()
-            .map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
-        room.clamp(SMALLEST_BOUND, tools::MAX_RESULT)
-    }
-
-    async fn compact(
-        &mut self,
-        before: u64,
-        room: u64,
-        request: &ChatRequest,
-        new: &[Message],
-    ) -> Result<Then, Error> {
-        let excess = before.saturating_sub(room * COMPACT_TO / 100);
-        let dropped = self.conversation.droppable(&self.state, new, excess);
-        if dropped.is_empty() {
-            let detail = format!(
-                "the prompt has about {before} tokens and the model's window leaves room for {room}; the largest part is {}",
-                conversation::largest_part(request)
-            );
-            return self.park(StatusReason::ContextFull, detail).await;
-        }
-        let mut after = self.state.clone();
-        after.dropped.extend(dropped.iter().copied());
-        let messages = self.conversation.prompt(&after, new);
-        let after = estimate(&ChatRequest {
-            messages,
-            ..request.clone()
-        });
-        self.note(Entry::one(NewEvent::system(ContextCompacted {
-            dropped,
-            before,
-            after,
-        })))
-        .await
-    }
-
     fn request_entry(&self, call: u64, new: &[Message], request: &ChatRequest) -> Entry {
         let blobs: Vec<Blob> = new
             .iter()
@@ -287,6 +197,7 @@ impl Driver {
             model: self.equipment.llm.name().to_owned(),
             appended: appended.collect(),
             max_tokens: request.max_tokens,
+            sampling: request.sampling,
             prompt_hash: BlobId::of(&whole),
             prompt_estimate: estimate(request),
         };
@@ -334,19 +245,15 @@ impl Driver {
         };
         match outcome {
             Some(Ok(reply)) => Outcome::Replied(reply),
-            Some(Err(error)) => Outcome::Failed {
-                failure: match &error {
-                    LlmError::ContextOverflow(_) => LlmFailure::Overflow,
-                    error if error.is_transient() => LlmFailure::Transient,
-                    _ => LlmFailure::Permanent,
-                },
-                wait: match &error {
-                    LlmError::Busy { retry_after, .. } => *retry_after,
-                    _ => None,
-                },
-                detail: chain(&error),
-                received,
-            },
+            Some(Err(error)) => {
+                let (failure, wait) = failure_of(&error);
+                Outcome::Failed {
+                    failure,
+                    wait,
+                    detail: chain(&error),
+                    received,
+                }
+            }
             None => Outcome::Failed {
                 failure: LlmFailure::Cut,
                 detail: "the operator paused or stopped the run".to_owned(),
@@ -372,8 +279,10 @@ impl Driver {
         prompt_estimate: u64,
         work_ms: u64,
     ) -> Result<(), Error> {
-        make_ids_unique(&mut reply.tool_calls, call);
         let usage = usage_of(&reply, prompt_estimate, work_ms);
+        let understood = dialect::understand(self.state.protocol(), &reply);
+        reply.tool_calls = understood.calls;
+        make_ids_unique(&mut reply.tool_calls, call);
         let blob = Blob::new(serde_json::to_vec(&reply).expect("a reply is structs, lists and texts"));
         let responded = LlmResponded {
             call,
@@ -387,14 +296,15 @@ impl Driver {
                 })
                 .collect(),
             has_text: !reply.text.trim().is_empty(),
-            calls_in_text: false,
-            misunderstood: None,
+            calls_in_text: understood.in_text,
+            misunderstood: understood.problem,
             end: reply.end,
             usage,
         };
         let step = self.state.active_step;
         let mut events = vec![NewEvent::by(Self::agent(), responded).in_step(step)];
         if self.state.plan.is_none()
+            && !self.state.is_led()
             && reply.tool_calls.is_empty()
             && reply.end != EndReason::Length
             && let Some(titles) = plan_reply::plan_in_text(&reply.text)
@@ -409,7 +319,7 @@ impl Driver {
     }
 
     /// Waits before the next try; a closing gate ends the wait.
-    async fn back_off(&self, asked: Option<Duration>) {
+    pub(super) async fn back_off(&self, asked: Option<Duration>) {
         let doublings = self.state.transient_failures.saturating_sub(1).min(10);
         let wait = asked
             .unwrap_or(FIRST_WAIT * 2_u32.pow(doublings))
@@ -431,6 +341,20 @@ impl Driver {
             })
         })
     }
+}
+
+/// Returns how an error counts, and when its server wants to be asked again.
+pub(super) fn failure_of(error: &LlmError) -> (LlmFailure, Option<Duration>) {
+    let failure = match error {
+        LlmError::ContextOverflow(_) => LlmFailure::Overflow,
+        error if error.is_transient() => LlmFailure::Transient,
+        _ => LlmFailure::Permanent,
+    };
+    let wait = match error {
+        LlmError::Busy { retry_after, .. } => *retry_after,
+        _ => None,
+    };
+    (failure, wait)
 }
 
 fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {

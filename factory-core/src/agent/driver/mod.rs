@@ -4,11 +4,14 @@
 //! effect, then stores the facts. The files beside this one hold the acts by what they touch.
 
 mod ask;
+mod context;
+mod model;
 mod offer;
 mod prepare;
 mod prove;
 mod publish;
 mod records;
+mod survey;
 mod tool;
 
 use std::sync::Arc;
@@ -65,6 +68,7 @@ pub(crate) async fn drive(
         gate,
         state: State::fold([]),
         conversation: Conversation::default(),
+        loaded: false,
     };
     driver.catch_up().await?;
     loop {
@@ -102,12 +106,15 @@ struct Driver {
     gate: Arc<Gate>,
     state: State,
     conversation: Conversation,
+    /// Whether the model was made ready in this process.
+    loaded: bool,
 }
 
 impl Driver {
     async fn perform(&mut self, act: Act) -> Result<Then, Error> {
         match act {
             Act::SetUp => self.set_up().await,
+            Act::PrepareModel => self.prepare_model().await,
             Act::ForgetCall => self.forget_call().await,
             Act::Settle(started) => self.settle(started).await,
             Act::RunTool { index } => self.run_tool(index).await,
@@ -288,7 +295,16 @@ impl Driver {
     }
 
     async fn take_step_for_done(&mut self, step: StepId) -> Result<Then, Error> {
-        let summary = "the model stopped calling tools".to_owned();
+        let is_proven =
+            self.state.is_led() && self.state.proof.as_ref().is_some_and(|(_, check)| check.green);
+        let summary = if is_proven {
+            "the checks pass"
+        } else if self.state.is_led() {
+            "the checks stay red"
+        } else {
+            "the model stopped calling tools"
+        };
+        let summary = summary.to_owned();
         let events = self.step_finished(step, summary, &Actor::System).await?;
         self.note(Entry::of(events)).await
     }

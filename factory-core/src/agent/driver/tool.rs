@@ -136,7 +136,7 @@ impl Driver {
     }
 
     /// Looks at the checkout on a thread for blocking work.
-    async fn with_files<T: Send + 'static>(
+    pub(super) async fn with_files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> T + Send + 'static,
     ) -> Result<T, Error> {

@@ -48,6 +48,7 @@ fn the_opening_says_what_is_known_and_nothing_else() {
         instructions: Some("Use tabs.\n".to_owned()),
         agents_file: Some("# Conventions\nBe brief.\n".to_owned()),
         top_level: vec!["Cargo.toml".to_owned(), "src/".to_owned()],
+        ..Surroundings::default()
     };
     insta::assert_snapshot!("opening_with_everything", opening(&all, &surroundings));
     insta::assert_snapshot!(

@@ -98,6 +98,7 @@ use super::{
     Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, ReplyStream, Role, Support,
     TokenCount, ToolCall,
 };
+use crate::model::Protocol;
 
 /// The most bytes of a script's file.
 pub const SCRIPT_BYTES: u64 = 16 * 1024 * 1024;
@@ -156,7 +157,7 @@ impl ScriptedLlm {
         let turn = request
             .messages
             .iter()
-            .filter(|message| message.role == Role::Assistant)
+            .filter(|message| message.role == Role::Assistant && !message.is_example)
             .count();
         let last = self.script.replies.len().saturating_sub(1);
         let index = match self.script.then {
@@ -199,6 +200,7 @@ impl Llm for ScriptedLlm {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             tools: Support::Yes,
+            protocol: Some(Protocol::Native),
             ..Capabilities::default()
         }
     }

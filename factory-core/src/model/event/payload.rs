@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ApprovalId, ApprovalSubject, BlobId, Budget, CommitId, Decision, Fence, Plan, ProjectId, Protocol,
-    RunSpec, Seq, SetupNetwork, StatusReason, StepId, TreeId, Usage, WorkerId,
+    RunSpec, Sampling, Seq, SetupNetwork, StatusReason, StepId, TreeId, Usage, WorkerId,
 };
 
 /// The run was filed.
@@ -138,8 +138,8 @@ pub struct ModelReady {
     pub window: Option<u64>,
     /// Whether the server says that the model is loaded with this window.
     pub window_verified: bool,
-    /// Milliseconds that it took to load and to try the model.
-    pub work_ms: u64,
+    /// What loading it and trying its protocols cost.
+    pub usage: Usage,
 }
 
 /// Whose words a message of the conversation is.
@@ -179,6 +179,9 @@ pub struct LlmRequested {
     pub appended: Vec<MessageRef>,
     /// The most tokens that the reply may have.
     pub max_tokens: u64,
+    /// How the reply is drawn.
+    #[serde(default, skip_serializing_if = "Sampling::is_default")]
+    pub sampling: Sampling,
     /// The SHA-256 of the whole request as sent: messages, tools and parameters.
     pub prompt_hash: BlobId,
     /// The size of the prompt in tokens, estimated.
@@ -262,11 +265,23 @@ pub struct LlmFailed {
     pub usage: Usage,
 }
 
-/// Old tool results left the prompt.
+/// Turns that left the prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenTurns {
+    /// What was sent with this call and before it, and the replies before its own, are no longer shown.
+    pub before: u64,
+    /// What stands in their place: the plan, and what the operator has directed.
+    pub summary: String,
+}
+
+/// Old tool results, or whole old turns, left the prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextCompacted {
     /// The tool calls whose results are stubs from now on, as (model call, index).
     pub dropped: Vec<(u64, u32)>,
+    /// The turns that are left out from now on, where stubs alone save too little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<ForgottenTurns>,
     /// The size of the prompt before, in tokens, estimated.
     pub before: u64,
     /// The size of the prompt after, in tokens, estimated.

@@ -13,14 +13,16 @@ fn rendered(edits: &[FileEdit]) -> String {
     let mut text = "*** Begin Patch\n".to_owned();
     for edit in edits {
         match edit {
-            FileEdit::Create { path, content } => {
+            FileEdit::Create { path, content, .. } => {
                 let _ = writeln!(text, "*** Add File: {path}");
                 text.extend(content.lines().map(|line| format!("+{line}\n")));
             }
             FileEdit::Delete { path } => {
                 let _ = writeln!(text, "*** Delete File: {path}");
             }
-            FileEdit::Patch { path, move_to, hunks } => {
+            FileEdit::Patch {
+                path, move_to, hunks, ..
+            } => {
                 let _ = writeln!(text, "*** Update File: {path}");
                 text.extend(move_to.iter().map(|to| format!("*** Move to: {to}\n")));
                 for hunk in hunks {
@@ -67,10 +69,20 @@ fn file_edit() -> impl Strategy<Value = FileEdit> {
     let name = || "[a-z]{1,4}(/[a-z]{1,4})?".prop_map(|name| path(&name));
     let moving = proptest::option::of(name());
     prop_oneof![
-        (name(), "([ -~]{0,9}\n){1,4}").prop_map(|(path, content)| FileEdit::Create { path, content }),
+        (name(), "([ -~]{0,9}\n){1,4}").prop_map(|(path, content)| FileEdit::Create {
+            path,
+            content,
+            executable: None
+        }),
         name().prop_map(|path| FileEdit::Delete { path }),
-        (name(), moving, proptest::collection::vec(hunk(), 1..4))
-            .prop_map(|(path, move_to, hunks)| FileEdit::Patch { path, move_to, hunks }),
+        (name(), moving, proptest::collection::vec(hunk(), 1..4)).prop_map(|(path, move_to, hunks)| {
+            FileEdit::Patch {
+                path,
+                move_to,
+                hunks,
+                executable: None,
+            }
+        }),
     ]
 }
 

@@ -14,7 +14,7 @@ use super::{Hunk, HunkLine, MAX_FILE, MAX_HUNKS, Replacement};
 /// How many places an ambiguous edit names.
 const SHOWN_CANDIDATES: usize = 5;
 /// The longest texts whose common lines are looked for.
-const MOST_COMPARED_LINES: usize = 2000;
+const MOST_COMPARED_LINES: usize = 600;
 
 /// A line of the new text.
 enum NewLine {

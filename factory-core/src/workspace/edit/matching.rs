@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -33,18 +34,23 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Matcher<'a> {
     file: Vec<&'a str>,
-    without_trailing_space: OnceCell<Vec<&'a str>>,
-    trimmed: OnceCell<Vec<&'a str>>,
-    look_alikes: OnceCell<Vec<Cow<'a, str>>>,
+    /// The lines as each tier compares them, made when a quotation first needs it.
+    tiers: [OnceCell<Keys<'a>>; 4],
+}
+
+/// The lines as a tier compares them.
+#[derive(Debug)]
+struct Keys<'a> {
+    lines: Vec<Cow<'a, str>>,
+    /// Where each of them stands.
+    places: HashMap<Cow<'a, str>, Vec<usize>>,
 }
 
 impl<'a> Matcher<'a> {
     pub(super) fn new(file: Vec<&'a str>) -> Self {
         Self {
             file,
-            without_trailing_space: OnceCell::new(),
-            trimmed: OnceCell::new(),
-            look_alikes: OnceCell::new(),
+            tiers: [const { OnceCell::new() }; 4],
         }
     }
 
@@ -53,64 +59,85 @@ impl<'a> Matcher<'a> {
         &self.file
     }
 
-    /// Returns the places of `quoted` in the file, all found in the same tier. Takes time in proportion to both.
+    /// Returns the places of `quoted` in the file, all found in the same tier. Takes time in proportion to both at most.
     pub(super) fn places(&self, quoted: &[&str]) -> Vec<Place> {
-        let exact = self.exact_places(quoted);
-        if !exact.is_empty() {
-            return exact;
-        }
-        let keys: Vec<&str> = quoted.iter().map(|line| line.trim_end()).collect();
-        let file = self
-            .without_trailing_space
-            .get_or_init(|| self.file.iter().map(|line| line.trim_end()).collect());
-        let trailing: Vec<Place> = occurrences(file, &keys)
-            .take(MOST_PLACES)
-            .map(|line| Place {
-                line,
-                tier: Tier::TrailingSpace,
-                shift: Shift::None,
-            })
-            .collect();
-        if !trailing.is_empty() {
-            return trailing;
-        }
-        let keys: Vec<&str> = quoted.iter().map(|line| line.trim()).collect();
-        let file = self
-            .trimmed
-            .get_or_init(|| self.file.iter().map(|line| line.trim()).collect());
-        let indented = self.shifted(occurrences(file, &keys), quoted, Tier::Indentation);
-        if !indented.is_empty() {
-            return indented;
-        }
-        let keys: Vec<Cow<'_, str>> = quoted.iter().map(|line| look_alike(line)).collect();
-        let file = self
-            .look_alikes
-            .get_or_init(|| self.file.iter().map(|line| look_alike(line)).collect());
-        self.shifted(occurrences(file, &keys), quoted, Tier::Unicode)
+        [Tier::Exact, Tier::TrailingSpace, Tier::Indentation, Tier::Unicode]
+            .into_iter()
+            .map(|tier| self.places_in(tier, quoted))
+            .find(|places| !places.is_empty())
+            .unwrap_or_default()
     }
 
     /// Returns the places of the very lines.
     pub(super) fn exact_places(&self, quoted: &[&str]) -> Vec<Place> {
-        occurrences(&self.file, quoted)
-            .take(MOST_PLACES)
-            .map(|line| Place {
-                line,
-                tier: Tier::Exact,
-                shift: Shift::None,
-            })
-            .collect()
+        self.places_in(Tier::Exact, quoted)
     }
 
-    /// Keeps the places where the indentation differs in one way.
-    fn shifted(&self, lines: impl Iterator<Item = usize>, quoted: &[&str], tier: Tier) -> Vec<Place> {
-        lines
-            .take(MOST_PLACES)
+    fn places_in(&self, tier: Tier, quoted: &[&str]) -> Vec<Place> {
+        let keys = self.tiers[tier as usize].get_or_init(|| Keys::of(tier, &self.file));
+        let wanted: Vec<Cow<'_, str>> = quoted.iter().map(|line| tier.key(line)).collect();
+        keys.occurrences(&wanted)
+            .into_iter()
             .filter_map(|line| {
-                let there = self.file[line..].iter().copied();
-                let shift = Shift::between(quoted.iter().copied().zip(there))?;
+                let shift = match tier {
+                    Tier::Exact | Tier::TrailingSpace => Shift::None,
+                    // The indentation must differ in one way.
+                    Tier::Indentation | Tier::Unicode => {
+                        let there = self.file[line..].iter().copied();
+                        Shift::between(quoted.iter().copied().zip(there))?
+                    }
+                };
                 Some(Place { line, tier, shift })
             })
             .collect()
+    }
+}
+
+impl Tier {
+    fn key(self, line: &str) -> Cow<'_, str> {
+        match self {
+            Self::Exact => Cow::Borrowed(line),
+            Self::TrailingSpace => Cow::Borrowed(line.trim_end()),
+            Self::Indentation => Cow::Borrowed(line.trim()),
+            Self::Unicode => look_alike(line),
+        }
+    }
+}
+
+impl<'a> Keys<'a> {
+    fn of(tier: Tier, file: &[&'a str]) -> Self {
+        let lines: Vec<Cow<'a, str>> = file.iter().map(|line| tier.key(line)).collect();
+        let mut places = HashMap::<Cow<'a, str>, Vec<usize>>::new();
+        for (index, line) in lines.iter().enumerate() {
+            places.entry(line.clone()).or_default().push(index);
+        }
+        Self { lines, places }
+    }
+
+    /// Returns where the wanted lines stand: around the rarest of them, unless that one is frequent.
+    fn occurrences(&self, wanted: &[Cow<'_, str>]) -> Vec<usize> {
+        let mut rarest: Option<(usize, &[usize])> = None;
+        for (offset, line) in wanted.iter().enumerate() {
+            let Some(places) = self.places.get(line) else {
+                return Vec::new();
+            };
+            if rarest.is_none_or(|(_, known)| places.len() < known.len()) {
+                rarest = Some((offset, places));
+            }
+        }
+        let Some((offset, places)) = rarest else {
+            return Vec::new();
+        };
+        if places.len().saturating_mul(wanted.len()) > self.lines.len() {
+            return occurrences(&self.lines, wanted).take(MOST_PLACES).collect();
+        }
+        let starts = places.iter().filter_map(|place| place.checked_sub(offset));
+        let fits = |start: &usize| {
+            self.lines
+                .get(*start..*start + wanted.len())
+                .is_some_and(|there| there == wanted)
+        };
+        starts.filter(fits).take(MOST_PLACES).collect()
     }
 }
 
@@ -136,11 +163,7 @@ pub(super) fn look_alike(line: &str) -> Cow<'_, str> {
 }
 
 /// Knuth, Morris and Pratt's search, because a hostile quotation must not take quadratic time.
-fn occurrences<'a, A, B>(file: &'a [A], quoted: &'a [B]) -> impl Iterator<Item = usize> + 'a
-where
-    A: PartialEq<B>,
-    B: PartialEq,
-{
+fn occurrences<'a>(file: &'a [Cow<'_, str>], quoted: &'a [Cow<'_, str>]) -> impl Iterator<Item = usize> + 'a {
     let mut fallback = vec![0; quoted.len()];
     let mut length = 0;
     for index in 1..quoted.len() {

@@ -218,6 +218,21 @@ fn edits_without_a_place_overlapping_or_idle_are_refused() {
 }
 
 #[test]
+fn many_edits_of_a_large_file_are_made() {
+    // Quoted without the space at their ends, so that no edit is found in the first tier.
+    let line = |number: usize| format!("\tline \u{2013} {number} \n");
+    let before: String = (0..60_000).map(line).collect();
+    let hunks = (0..MAX_HUNKS).map(|number| format!("@@\n-line - {}\n+{number}\n", number * 100));
+    let after: String = (0..60_000)
+        .map(|number| match number % 100 {
+            0 if number / 100 < MAX_HUNKS => format!("\t{}\n", number / 100),
+            _ => line(number),
+        })
+        .collect();
+    assert!(patched(&before, hunks.collect::<String>().trim_end()) == Ok(after));
+}
+
+#[test]
 fn adjacent_deletions_do_not_overlap() {
     assert_eq!(replaced("a\nb\nc", &[("b\n", ""), ("c\n", "")]), ok("a"));
     assert_eq!(

@@ -19,6 +19,9 @@ use super::{
 /// The most edits of one answer.
 const MAX_EDITS: usize = 2000;
 
+/// How often each line is looked at for the ends of fences, on average: an answer is read in time in proportion to it.
+const MOST_LOOKS: usize = 32;
+
 /// An edit found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundEdit {
@@ -156,6 +159,9 @@ fn as_it_was(
 /// A text on its way from the first line to the last.
 struct Scan<'a> {
     lines: Vec<Line<'a>>,
+    marks: patch::Marks,
+    /// How many lines may still be looked at for the ends of fences.
+    patience: usize,
     about: Option<&'a RepoPath>,
     /// The index of the next line.
     at: usize,
@@ -172,8 +178,11 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(text: &'a str, about: Option<&'a RepoPath>) -> Result<Self, EditError> {
+        let lines = lines_of(text)?;
         Ok(Self {
-            lines: lines_of(text)?,
+            marks: patch::Marks::of(&lines),
+            patience: lines.len() * MOST_LOOKS,
+            lines,
             about,
             at: 0,
             prose: 0,
@@ -261,7 +270,7 @@ impl<'a> Scan<'a> {
 
     fn patch(&mut self) -> Result<(), EditError> {
         let begin = self.lines[self.at];
-        let envelope = patch::envelope_at(&self.lines, self.at)?;
+        let envelope = patch::envelope_at(&self.lines, &self.marks, self.at)?;
         if envelope.may_be_cut {
             return Err(patch::cut(&begin));
         }
@@ -292,7 +301,16 @@ impl<'a> Scan<'a> {
             self.at += 1;
             return Ok(());
         }
-        let Some(end) = end_of_fence(&self.lines, self.at) else {
+        let end = end_of_fence(&self.lines, self.at);
+        let looked_at = end.unwrap_or(self.lines.len()) - self.at;
+        let Some(patience) = self.patience.checked_sub(looked_at) else {
+            return Err(EditError::format(format!(
+                "line {}: too many fences within fences; end each one",
+                line.number
+            )));
+        };
+        self.patience = patience;
+        let Some(end) = end else {
             if self.holds_edits(self.at + 1, self.lines.len()) {
                 self.around = Some(opening);
                 self.at += 1;
@@ -428,3 +446,6 @@ impl<'a> Scan<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

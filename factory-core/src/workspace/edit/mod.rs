@@ -2,7 +2,7 @@
 //!
 //! No edit names a line number: models count badly. What is to be replaced is quoted, looked for in tiers (exact,
 //! trailing space, indentation, Unicode look-alikes), and must be found in exactly one place. A plan is all of the
-//! edits or none.
+//! edits or none. [`edits_in`] reads a whole answer, in whichever formats; [`edit_format`] says which one to ask for.
 
 mod answer;
 mod apply;

@@ -15,199 +15,20 @@ const MAX_LINE: usize = 400;
 const MAX_BLANKS: usize = 1;
 
 /// Names without a dot that are files, not words.
-const BARE_NAMES: &[&str] = &[
-    "AUTHORS",
-    "BUILD",
-    "Brewfile",
-    "CHANGELOG",
-    "CODEOWNERS",
-    "CONTRIBUTING",
-    "COPYING",
-    "Caddyfile",
-    "Containerfile",
-    "Dockerfile",
-    "Doxyfile",
-    "Fastfile",
-    "GNUmakefile",
-    "Gemfile",
-    "Jenkinsfile",
-    "Justfile",
-    "Kconfig",
-    "LICENSE",
-    "Makefile",
-    "NOTICE",
-    "Pipfile",
-    "Podfile",
-    "Procfile",
-    "README",
-    "Rakefile",
-    "Tiltfile",
-    "VERSION",
-    "Vagrantfile",
-    "WORKSPACE",
-    "gradlew",
-    "justfile",
-    "makefile",
-];
+const BARE_NAMES: &str = "\
+    AUTHORS BUILD Brewfile CHANGELOG CODEOWNERS CONTRIBUTING COPYING Caddyfile Containerfile Dockerfile \
+    Doxyfile Fastfile GNUmakefile Gemfile Jenkinsfile Justfile Kconfig LICENSE Makefile NOTICE Pipfile \
+    Podfile Procfile README Rakefile Tiltfile VERSION Vagrantfile WORKSPACE gradlew justfile makefile";
 
 /// Endings by which a name without a folder is known as a file's.
-const ENDINGS: &[&str] = &[
-    "adoc",
-    "asm",
-    "astro",
-    "awk",
-    "bash",
-    "bat",
-    "bazel",
-    "bib",
-    "bzl",
-    "c",
-    "cc",
-    "cfg",
-    "cjs",
-    "clj",
-    "cljs",
-    "cmake",
-    "cmd",
-    "conf",
-    "config",
-    "cpp",
-    "cr",
-    "cs",
-    "csproj",
-    "css",
-    "csv",
-    "cts",
-    "cxx",
-    "d",
-    "dart",
-    "diff",
-    "edn",
-    "ejs",
-    "el",
-    "elm",
-    "env",
-    "erb",
-    "erl",
-    "ex",
-    "exs",
-    "fish",
-    "fs",
-    "fsx",
-    "gd",
-    "gitignore",
-    "gleam",
-    "go",
-    "gql",
-    "gradle",
-    "graphql",
-    "groovy",
-    "h",
-    "hbs",
-    "hcl",
-    "hh",
-    "hpp",
-    "hrl",
-    "hs",
-    "html",
-    "htm",
-    "hxx",
-    "in",
-    "ini",
-    "ipynb",
-    "java",
-    "jinja",
-    "jl",
-    "js",
-    "json",
-    "json5",
-    "jsonc",
-    "jsonl",
-    "jsx",
-    "kt",
-    "kts",
-    "less",
-    "lisp",
-    "lock",
-    "log",
-    "lua",
-    "m",
-    "mako",
-    "markdown",
-    "md",
-    "mdx",
-    "mjs",
-    "mk",
-    "ml",
-    "mli",
-    "mm",
-    "mod",
-    "mts",
-    "nim",
-    "nix",
-    "patch",
-    "php",
-    "pl",
-    "pm",
-    "po",
-    "prisma",
-    "properties",
-    "proto",
-    "ps1",
-    "pug",
-    "purs",
-    "py",
-    "pyi",
-    "pyx",
-    "r",
-    "rb",
-    "re",
-    "rkt",
-    "rs",
-    "rst",
-    "s",
-    "sass",
-    "sbt",
-    "scala",
-    "scm",
-    "scss",
-    "sh",
-    "sln",
-    "sol",
-    "sql",
-    "star",
-    "styl",
-    "sum",
-    "sv",
-    "svelte",
-    "svg",
-    "swift",
-    "tcl",
-    "tex",
-    "tf",
-    "tfvars",
-    "thrift",
-    "toml",
-    "ts",
-    "tsv",
-    "tsx",
-    "txt",
-    "typ",
-    "v",
-    "vb",
-    "vhd",
-    "vim",
-    "vue",
-    "wat",
-    "wit",
-    "xhtml",
-    "xml",
-    "xsd",
-    "yaml",
-    "yml",
-    "zig",
-    "zsh",
-];
+const ENDINGS: &str = "\
+    adoc asm astro awk bash bat bazel bib bzl c cc cfg cjs clj cljs cmake cmd conf config cpp cr cs \
+    csproj css csv cts cxx d dart diff edn ejs el elm env erb erl ex exs fish fs fsx gd gitignore gleam \
+    go gql gradle graphql groovy h hbs hcl hh hpp hrl hs html htm hxx in ini ipynb java jinja jl js json \
+    json5 jsonc jsonl jsx kt kts less lisp lock log lua m mako markdown md mdx mjs mk ml mli mm mod mts \
+    nim nix patch php pl pm po prisma properties proto ps1 pug purs py pyi pyx r rb re rkt rs rst s sass \
+    sbt scala scm scss sh sln sol sql star styl sum sv svelte svg swift tcl tex tf tfvars thrift toml ts \
+    tsv tsx txt typ v vb vhd vim vue wat wit xhtml xml xsd yaml yml zig zsh";
 
 /// Names of frameworks that look like files.
 static FRAMEWORK: LazyLock<Regex> = LazyLock::new(|| {
@@ -322,7 +143,7 @@ pub(super) fn in_comment(line: &str) -> Option<String> {
     let found = COMMENT.captures(line)?;
     let name = found.get(2)?.as_str();
     let is_labelled = found.get(1).is_some();
-    let known = has_known_ending(name) || BARE_NAMES.contains(&last_of(name));
+    let known = has_known_ending(name) || is_bare_name(last_of(name));
     (is_labelled || known)
         .then(|| file_name(name, is_labelled, false))
         .flatten()
@@ -392,7 +213,7 @@ fn file_name(name: &str, is_labelled: bool, is_quoted: bool) -> Option<String> {
         && (!name.contains(char::is_whitespace) || (is_quoted && has_known_ending(name)));
     let is_file = is_labelled
         || name.contains('/')
-        || BARE_NAMES.contains(&name)
+        || is_bare_name(name)
         || (name.starts_with('.') && name.len() > 1)
         || (has_known_ending(name) && (is_quoted || !FRAMEWORK.is_match(name)));
     (is_plain && is_file).then(|| shown_line(name))
@@ -402,137 +223,14 @@ fn last_of(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
+fn is_bare_name(name: &str) -> bool {
+    BARE_NAMES.split_whitespace().any(|known| known == name)
+}
+
 fn has_known_ending(name: &str) -> bool {
-    ENDINGS.contains(&ending(name).as_str())
+    let ending = ending(name);
+    ENDINGS.split_whitespace().any(|known| known == ending)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(found: Option<String>, expected: &str) {
-        assert_eq!(found.unwrap_or_default(), expected);
-    }
-
-    #[test]
-    fn a_line_that_is_a_path_names_a_file() {
-        for line in [
-            "src/x.rs",
-            "`src/x.rs`",
-            "**src/x.rs**",
-            "**`src/x.rs`**",
-            "### src/x.rs",
-            "### `src/x.rs`:",
-            "File: src/x.rs",
-            "**File:** `src/x.rs`",
-            "**File: src/x.rs**",
-            "File `src/x.rs`:",
-            "filename: src/x.rs",
-            "1. `src/x.rs`",
-            "- src/x.rs:",
-            "src/x.rs (new file)",
-            "#### 2. src/x.rs (updated)",
-            "> src/x.rs",
-            "__src/x.rs__",
-            "New file: src/x.rs",
-            "Path: \"src/x.rs\"",
-            "* **src/x.rs**:",
-        ] {
-            check(on_line(line), "src/x.rs");
-        }
-        for (line, name) in [
-            ("Makefile", "Makefile"),
-            ("### Dockerfile:", "Dockerfile"),
-            ("File: run", "run"),
-            (".gitignore", ".gitignore"),
-            ("`my notes.txt`", "my notes.txt"),
-            ("`next.js`", "next.js"),
-            ("../x.rs", "../x.rs"),
-            ("bin/tool:", "bin/tool"),
-        ] {
-            check(on_line(line), name);
-        }
-    }
-
-    #[test]
-    fn a_line_that_says_more_names_none() {
-        for line in [
-            "",
-            "Here is `calc.py`:",
-            "In src/x.rs, the bug is this:",
-            "Example:",
-            "Node.js:",
-            "os.path",
-            "e.g.",
-            "See https://x.dev/a.py",
-            "https://x.dev/a.py",
-            "version 1.2",
-            "1.2",
-            "and so on...",
-            "Then run it:",
-            "`main`:",
-            "src/:",
-            "Explanation",
-            "a = b.c",
-            "```python",
-            "src/a.rs and src/b.rs",
-            "src/x.rs:10-20",
-            "what about calc.py?",
-        ] {
-            check(on_line(line), "");
-        }
-    }
-
-    #[test]
-    fn an_info_string_names_a_file() {
-        for (info, name) in [
-            ("python calc.py", "calc.py"),
-            ("python:calc.py", "calc.py"),
-            ("calc.py", "calc.py"),
-            ("python title=\"a/calc.py\"", "a/calc.py"),
-            ("js {file=x.js}", "x.js"),
-            ("src/x.rs", "src/x.rs"),
-            ("rust", ""),
-            ("c++", ""),
-            ("rust,ignore", ""),
-            ("12:15:src/x.rs", ""),
-            ("application/json", ""),
-            ("text/x-python a.py", "a.py"),
-            ("rust:src/x.rs:10-20", ""),
-            ("python linenums", ""),
-            ("Dockerfile", "Dockerfile"),
-            ("dockerfile", ""),
-            ("makefile", ""),
-            ("Makefile", "Makefile"),
-        ] {
-            check(in_info(info), name);
-        }
-    }
-
-    #[test]
-    fn a_first_comment_names_a_file() {
-        for (line, name) in [
-            ("# calc.py", "calc.py"),
-            ("// src/x.rs", "src/x.rs"),
-            ("/* a.css */", "a.css"),
-            ("<!-- index.html -->", "index.html"),
-            ("-- schema.sql", "schema.sql"),
-            ("# File: run", "run"),
-            ("// file: src/x", "src/x"),
-            ("\"\"\"calc.py\"\"\"", "calc.py"),
-            ("{/* App.jsx */}", "App.jsx"),
-            ("# Makefile", "Makefile"),
-            ("; setup.ini", "setup.ini"),
-            ("# os.path", ""),
-            ("# and/or", ""),
-            ("#!/usr/bin/env", ""),
-            ("#include <a.h>", ""),
-            ("// a note about x.rs", ""),
-            ("import x.py", ""),
-            ("calc.py", ""),
-        ] {
-            check(in_comment(line), name);
-        }
-    }
-}
+mod tests;

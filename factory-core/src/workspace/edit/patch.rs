@@ -51,7 +51,7 @@ pub fn parse_patch(text: &str) -> Result<Vec<FileEdit>, EditError> {
             ))
         });
     };
-    let envelope = envelope_at(&lines, begin)?;
+    let envelope = envelope_at(&lines, &Marks::of(&lines), begin)?;
     if let Some(second) = lines[envelope.next..].iter().find(|line| is_begin(line.text)) {
         return Err(wrong(second, "a second patch begins; put all files into one"));
     }
@@ -74,38 +74,61 @@ pub(super) fn begins_at(line: &Line<'_>) -> bool {
     is_begin(line.text) || is_section(line.text)
 }
 
+/// Where the marks of patches stand in a text: looked for once, because a text may hold many.
+#[derive(Debug)]
+pub(super) struct Marks {
+    begins: Vec<usize>,
+    ends: Vec<usize>,
+    bare_fences: Vec<usize>,
+}
+
+impl Marks {
+    pub(super) fn of(lines: &[Line<'_>]) -> Self {
+        let all = |is_one: &dyn Fn(&str) -> bool| {
+            let marks = lines.iter().enumerate().filter(|(_, line)| is_one(line.text));
+            marks.map(|(index, _)| index).collect()
+        };
+        Self {
+            begins: all(&is_begin),
+            ends: all(&|line| line.trim() == END),
+            bare_fences: all(&|line| {
+                fence(line).is_some_and(|fence| fence.info.is_empty() && fence.indent == 0)
+            }),
+        }
+    }
+}
+
 /// Returns the patch that begins at the line `begin`.
 pub(super) fn envelope_at<'a, 'b>(
     lines: &'b [Line<'a>],
+    marks: &Marks,
     begin: usize,
 ) -> Result<Envelope<'a, 'b>, EditError> {
     let first = begin + usize::from(is_begin(lines[begin].text));
-    let rest = &lines[first..];
-    let limit = rest.iter().position(|line| is_begin(line.text));
-    let within = &rest[..limit.unwrap_or(rest.len())];
-    if let Some(end) = within.iter().position(|line| line.text.trim() == END) {
+    let from_first = |marks: &[usize]| marks.get(marks.partition_point(|mark| *mark < first)).copied();
+    let second = from_first(&marks.begins);
+    let limit = second.unwrap_or(lines.len());
+    if let Some(end) = from_first(&marks.ends).filter(|end| *end < limit) {
         return Ok(Envelope {
-            body: &within[..end],
-            next: first + end + 1,
+            body: &lines[first..end],
+            next: end + 1,
             may_be_cut: false,
         });
     }
-    let is_bare_fence =
-        |line: &Line<'_>| fence(line.text).is_some_and(|fence| fence.info.is_empty() && fence.indent == 0);
-    if let Some(end) = within.iter().position(is_bare_fence) {
+    if let Some(end) = from_first(&marks.bare_fences).filter(|end| *end < limit) {
         return Ok(Envelope {
-            body: &within[..end],
-            next: first + end,
+            body: &lines[first..end],
+            next: end,
             may_be_cut: false,
         });
     }
-    match limit {
+    match second {
         Some(second) => Err(wrong(
-            &rest[second],
+            &lines[second],
             &format!("a patch begins before the one above has its `{END}`"),
         )),
         None => Ok(Envelope {
-            body: within,
+            body: &lines[first..],
             next: lines.len(),
             may_be_cut: true,
         }),

@@ -352,4 +352,9 @@ pub(super) const CASES: &[Case] = &[
         files: NONE,
         answer: "a.qqq\n```\nx\n```\n",
     },
+    Case {
+        name: "a transcript of a terminal beside a file",
+        files: CALC,
+        answer: "calc.py\n```\nx = 1\n```\n\nThen:\n\n```\n$ python calc.py\n1\n```\n",
+    },
 ];

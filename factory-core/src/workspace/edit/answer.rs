@@ -393,7 +393,10 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         let is_program = first.is_some_and(|line| line.text.trim_start().starts_with("#!"));
-        if !names::is_shown_only(opening.info) || is_program {
+        // `$ ls` is a terminal, whatever language the fence has.
+        let is_shown_only = names::is_shown_only(opening.info)
+            || first.is_some_and(|line| line.text.trim_start().starts_with("$ "));
+        if !is_shown_only || is_program {
             self.pathless.push(self.at..inside.end + 1);
         }
         Ok(())

@@ -448,11 +448,23 @@ fn h17_hostile_patches_change_nothing() {
     for (patch, code) in [
         (
             "--- /dev/null\n+++ ../../x\n@@ -0,0 +1 @@\n+x\n".to_owned(),
-            "refused",
+            "path_escape",
         ),
         (
             "diff --git a/src/a.txt b/x\nrename from src/a.txt\nrename to /abs\n".to_owned(),
+            "path_escape",
+        ),
+        (
+            "diff --git a/src/a.txt b/src/a.txt\nold mode 100644\nnew mode 120000\n".to_owned(),
             "refused",
+        ),
+        (
+            "--- a/src/a.txt\n+++ b/.git/config\n@@ -1 +1 @@\n-inside\n+x\n".to_owned(),
+            "refused",
+        ),
+        (
+            "--- a/.git/config\n+++ b/.git/config\n@@ -1 +1 @@\n-inside\n+x\n".to_owned(),
+            "git_directory",
         ),
         (
             format!("*** Begin Patch\n{}{}*** End Patch", add("good"), add("../../x")),
@@ -475,7 +487,7 @@ fn h17_hostile_patches_change_nothing() {
             "refused",
         ),
         (
-            "*** Begin Patch\n*** Update File: src/a.txt\n-inside\n+x".to_owned(),
+            "*** Begin Patch\n*** Update File: src/a.txt\n-inside\n+x\n*** Upd".to_owned(),
             "refused",
         ),
         (

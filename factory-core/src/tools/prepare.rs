@@ -9,11 +9,14 @@ use super::{Prepared, ReadRequest, Refusal, SearchRequest, Tool, WriteRequest};
 use crate::llm::ToolCall;
 use crate::model::Plan;
 use crate::sandbox::CHECKOUT;
-use crate::workspace::edit::{self, EditError, FileEdit, MAX_FILE, PlannedFile, Replacement};
+use crate::workspace::edit::{
+    self, EditError, FAILURES_BEFORE_CHANGE, FileEdit, MAX_FILE, PlannedFile, Replacement,
+};
 use crate::workspace::{Files, InvalidPath, RepoPath};
 
-/// After so many failed edits of a file the whole file is asked for.
-const MAX_FAILED_EDITS: u32 = 2;
+/// The largest file that is asked for whole, in bytes: some ten thousand tokens, more than which hardly any model
+/// writes in one reply.
+const MAX_WHOLE: u64 = 32 << 10;
 /// The longest command, in bytes.
 const MAX_COMMAND: usize = 64 << 10;
 /// The longest line of a plan, a summary or a question, in bytes.
@@ -117,7 +120,7 @@ fn prepared(
         | Tool::MoveFile => {
             let edits = edits(tool, text)?;
             if matches!(tool, Tool::EditFile | Tool::ApplyPatch) {
-                refuse_after_failures(&edits, failed_edits)?;
+                refuse_after_failures(files, &edits, failed_edits)?;
             }
             Ok(Prepared::Write(planned(files, &edits)?))
         }
@@ -230,13 +233,24 @@ fn edits(tool: Tool, text: &str) -> Result<Vec<FileEdit>, Refused> {
     Ok(vec![edit])
 }
 
-fn refuse_after_failures(edits: &[FileEdit], failed_edits: &dyn Fn(&str) -> u32) -> Result<(), Refused> {
+/// Asks for the whole file where edits of it failed too often. A file that is too long to be given whole may be edited
+/// on.
+fn refuse_after_failures(
+    files: &Files,
+    edits: &[FileEdit],
+    failed_edits: &dyn Fn(&str) -> u32,
+) -> Result<(), Refused> {
     for edit in edits {
         let (FileEdit::Replace { path, .. } | FileEdit::Patch { path, .. }) = edit else {
             continue;
         };
         let failed = failed_edits(path.as_str());
-        if failed >= MAX_FAILED_EDITS {
+        let fits = || {
+            files
+                .read(path, 0)
+                .is_ok_and(|content| content.total <= MAX_WHOLE)
+        };
+        if failed >= FAILURES_BEFORE_CHANGE && fits() {
             return Err(Refused::Said(format!(
                 "{failed} edits of `{path}` did not fit; read it and give the whole file with write_file instead"
             )));

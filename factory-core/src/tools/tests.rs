@@ -289,6 +289,31 @@ fn a_failed_edit_is_named_and_the_third_asks_for_the_whole_file() {
 }
 
 #[test]
+fn a_file_that_is_too_long_to_be_given_whole_may_be_edited_on() {
+    let long = "x\n".repeat(20_000);
+    let (_dir, files) = checkout(&[("long", &long), ("new", "")]);
+    files.delete(&path("new")).unwrap();
+    let patch =
+        r#"{"patch":"*** Begin Patch\n*** Update File: long\n@@\n+y\n*** End of File\n*** End Patch"}"#;
+    let filled = r#"{"path":"new","edits":[{"search":"","replace":"z"}]}"#;
+    for (name, arguments) in [("apply_patch", patch), ("edit_file", filled)] {
+        let prepared = prepare(&files, &|_| 9, &call(name, arguments));
+        assert!(matches!(prepared, Prepared::Write(_)), "{prepared:?}");
+    }
+}
+
+#[test]
+fn a_diff_is_taken_for_a_patch() {
+    let (_dir, files) = checkout(&[("a", "x\n")]);
+    let diff = r#"{"patch":"--- a/a\n+++ b/a\n@@ -7 +7 @@\n-x\n+y\n"}"#;
+    let prepared = prepare(&files, &|_| 0, &call("apply_patch", diff));
+    let Prepared::Write(write) = prepared else {
+        panic!("{prepared:?}")
+    };
+    assert_eq!(write.files[0].after.as_deref(), Some(&b"y\n"[..]));
+}
+
+#[test]
 fn a_file_is_read_in_parts() {
     let text = "line 1\nline 2\nline 3\nline 4\nline 5\n";
     let (_dir, files) = checkout(&[("a", text), ("b", "x"), ("empty", ""), ("binary", "a\0b")]);

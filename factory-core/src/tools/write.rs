@@ -3,7 +3,7 @@
 use crate::model::BlobId;
 use crate::model::payload::PlannedWrite;
 use crate::workspace::edit::PlannedFile;
-use crate::workspace::{Executable, Files, FilesError, RepoPath};
+use crate::workspace::{Executable, Files, FilesError, LandingError, RepoPath, replace_all};
 
 /// How an interrupted write was settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +27,10 @@ impl From<&PlannedFile> for PlannedWrite {
     }
 }
 
-/// Puts the planned files into the checkout, one after the other. Doing it again changes nothing.
-pub fn write(files: &Files, writes: &[PlannedFile]) -> Result<(), FilesError> {
-    for file in writes {
-        match &file.after {
-            Some(content) => files.write(&file.path, content, Executable::from(file.executable))?,
-            None => files.delete(&file.path)?,
-        }
-    }
-    Ok(())
+/// Puts the planned files into the checkout, all or none: where one cannot be written, those before it are put back.
+/// Doing it again changes nothing.
+pub fn write(files: &Files, writes: &[PlannedFile]) -> Result<(), LandingError> {
+    replace_all(files, writes)
 }
 
 /// Completes writes that were journalled and perhaps interrupted. A file that holds the new content is done, one that

@@ -6,7 +6,10 @@
 
 pub mod edit;
 mod files;
+mod landing;
 mod repo_path;
 
 pub use files::{Entry, EntryKind, Executable, FileContent, Files, FilesError, Listing};
+pub(crate) use landing::replace_all;
+pub use landing::{LandingError, land};
 pub use repo_path::{InvalidPath, PathProblem, RepoPath};

@@ -1,6 +1,7 @@
 //! The command line: one file per group of subcommands, each of which asks the factory and shows the answer.
 
 mod answering;
+mod apply;
 mod demo;
 mod diff;
 mod doctor;
@@ -93,6 +94,8 @@ enum Command {
     Reject(answering::Reject),
     /// Changes what a run may spend
     Raise(verbs::Raise),
+    /// Applies a model's answer, read from standard input, to the files of a folder
+    Apply(apply::Apply),
     /// Looks at what works here and says what to do about the rest
     Doctor(doctor::Doctor),
     /// Serves a scripted model to others
@@ -195,6 +198,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Approve(approve) => approve.run(context).await,
         Command::Reject(reject) => reject.run(context).await,
         Command::Raise(raise) => raise.run(context).await,
+        Command::Apply(apply) => apply.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Script(script) => script.run(context).await,
     }

@@ -9,14 +9,15 @@ mod printed;
 mod schema;
 mod weak;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::printed::Printed;
 pub(super) use self::weak::AFTER_EXAMPLES;
 use super::prompt;
-use crate::llm::{Message, Reply, Role, ToolCall, ToolSpec};
+use crate::llm::{EndReason, Message, Reply, Role, ToolCall, ToolSpec};
 use crate::model::Protocol;
 use crate::tools::{self, Tool};
+use crate::workspace::edit::{self, EditError, FileEdit};
 
 /// What a reply asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,7 +141,51 @@ pub(super) fn understand(protocol: Protocol, reply: &Reply) -> Understood {
         }
         Printed::Nothing => {}
     }
+    if is_led(protocol) {
+        match edits(text, reply.end) {
+            Ok(calls) if !calls.is_empty() => return Understood::in_text(calls),
+            Ok(_) => {}
+            Err(why) => {
+                problem.get_or_insert(why);
+            }
+        }
+    }
     problem.map_or_else(Understood::default, Understood::problem)
+}
+
+/// Reads an answer that holds edits in another format than was asked for as calls that make them.
+fn edits(text: &str, end: EndReason) -> Result<Vec<(String, String)>, String> {
+    if end == EndReason::Length {
+        // A diff does not show where it was cut.
+        return Ok(Vec::new());
+    }
+    let found = match edit::edits_in(text) {
+        Ok(found) => found,
+        // Prose is no broken edit.
+        Err(EditError::Format { .. }) if !text.contains("```") => return Ok(Vec::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let call = |found: edit::FoundEdit| {
+        let (tool, arguments) = match found.edit {
+            FileEdit::Whole { path, content, .. } | FileEdit::Create { path, content, .. } => (
+                Tool::ChangeFile,
+                json!({"path": path.as_str(), "content": content}),
+            ),
+            FileEdit::Replace { path, replacements } => {
+                let edits = replacements
+                    .iter()
+                    .map(|edit| json!({"search": edit.search, "replace": edit.replace}));
+                (
+                    Tool::EditFile,
+                    json!({"path": path.as_str(), "edits": edits.collect::<Vec<_>>()}),
+                )
+            }
+            FileEdit::Delete { path } => (Tool::DeleteFile, json!({"path": path.as_str()})),
+            _ => (Tool::ApplyPatch, json!({"patch": text[found.range].to_owned()})),
+        };
+        (tool.name().to_owned(), arguments.to_string())
+    };
+    Ok(found.into_iter().map(call).collect())
 }
 
 fn of_acts(acts: impl IntoIterator<Item = acts::Act>) -> Understood {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::llm::{EndReason, TokenCount};
+use crate::llm::TokenCount;
 
 fn reply(text: &str) -> Reply {
     Reply {
@@ -106,4 +106,31 @@ fn the_fixed_prompt_is_the_reviewed_one_and_short() {
             .collect();
         insta::assert_snapshot!(format!("fixed_prompt_{protocol}"), shown.join("\n\n"));
     }
+}
+
+#[test]
+fn edits_in_other_formats_are_understood_of_a_led_model() {
+    check(
+        Protocol::Text,
+        "To do so, change `calc.py`:\n\ncalc.py\n```python\nx = 1\n```\n",
+        Ok(&[("change_file", json!({"path": "calc.py", "content": "x = 1\n"}))]),
+    );
+    check(
+        Protocol::Text,
+        "a.ini\n<<<<<<< SEARCH\nport = 80\n=======\nport = 81\n>>>>>>> REPLACE\n",
+        Ok(&[(
+            "edit_file",
+            json!({"path": "a.ini", "edits": [{"search": "port = 80\n", "replace": "port = 81\n"}]}),
+        )]),
+    );
+    let patch = "*** Begin Patch\n*** Update File: a\n@@\n-x\n+y\n*** End Patch";
+    check(
+        Protocol::Text,
+        patch,
+        Ok(&[(
+            "apply_patch",
+            json!({"patch": "*** Update File: a\n@@\n-x\n+y\n"}),
+        )]),
+    );
+    check(Protocol::Native, "calc.py\n```python\nx = 1\n```\n", Ok(&[]));
 }

@@ -193,7 +193,7 @@ impl Driver {
                 self.finished(current, outcome, changes(&writes), elapsed_ms(begun))
                     .await
             }
-            Err(error) if is_storage_full(&error) => {
+            Err(error) if error.is_storage_full() => {
                 // The call stays begun: once there is room it is completed from its stored contents.
                 Err(Error::Store(crate::store::StoreError::StorageFull))
             }

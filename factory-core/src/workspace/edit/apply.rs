@@ -4,17 +4,17 @@ use similar::{Algorithm, DiffOp};
 
 use crate::workspace::RepoPath;
 
+use super::elision::refuse_elision;
 use super::error::{Candidate, EditError};
-use super::matching::{self, Place, Tier};
+use super::matching::{Matcher, Place, Tier};
 use super::nearest::nearest;
-use super::text::{Splice, Text, with_plain_ends};
-use super::whole_file::refuse_elision;
+use super::text::{Encoding, NoText, Splice, Text, is_raw, shown, with_plain_ends};
 use super::{Hunk, HunkLine, MAX_FILE, MAX_HUNKS, Replacement};
 
 /// How many places an ambiguous edit names.
 const SHOWN_CANDIDATES: usize = 5;
 /// The longest texts whose common lines are looked for.
-const MOST_COMPARED_LINES: usize = 2000;
+const MOST_COMPARED_LINES: usize = 600;
 
 /// A line of the new text.
 enum NewLine {
@@ -23,9 +23,11 @@ enum NewLine {
     Given(String),
 }
 
-/// One edit of a file, for its errors.
+/// One edit of a file.
 struct Edit<'a> {
     path: &'a RepoPath,
+    text: &'a Text,
+    matcher: &'a Matcher<'a>,
     number: usize,
     of: usize,
 }
@@ -33,14 +35,17 @@ struct Edit<'a> {
 /// Returns the content with the replacements made.
 pub(super) fn replacements(path: &RepoPath, bytes: &[u8], all: &[Replacement]) -> Result<Vec<u8>, EditError> {
     let text = parse(path, bytes, all.len())?;
+    let matcher = Matcher::new(text.lines());
     let mut splices = Vec::new();
     for (number, replacement) in (1..).zip(all) {
         let edit = Edit {
             path,
+            text: &text,
+            matcher: &matcher,
             number,
             of: all.len(),
         };
-        splices.push((number, replacement_splice(&edit, &text, replacement)?));
+        splices.push((number, replacement_splice(&edit, replacement)?));
     }
     finish(path, &text, splices)
 }
@@ -48,15 +53,18 @@ pub(super) fn replacements(path: &RepoPath, bytes: &[u8], all: &[Replacement]) -
 /// Returns the content with the hunks applied.
 pub(super) fn hunks(path: &RepoPath, bytes: &[u8], all: &[Hunk]) -> Result<Vec<u8>, EditError> {
     let text = parse(path, bytes, all.len())?;
+    let matcher = Matcher::new(text.lines());
     let mut splices = Vec::new();
     let mut cursor = 0;
     for (number, hunk) in (1..).zip(all) {
         let edit = Edit {
             path,
+            text: &text,
+            matcher: &matcher,
             number,
             of: all.len(),
         };
-        let (splice, next) = hunk_splice(&edit, &text, hunk, cursor)?;
+        let (splice, next) = hunk_splice(&edit, hunk, cursor)?;
         cursor = next;
         splices.push((number, splice));
     }
@@ -79,7 +87,13 @@ fn parse(path: &RepoPath, bytes: &[u8], count: usize) -> Result<Text, EditError>
     if count == 0 {
         return Err(EditError::format(format!("there is no edit of `{path}` in it")));
     }
-    Text::parse(bytes).ok_or_else(|| EditError::NotText { path: path.clone() })
+    Text::parse(bytes).map_err(|problem| match problem {
+        NoText::Binary => EditError::NotText { path: path.clone() },
+        NoText::Utf16 => EditError::Encoding {
+            path: path.clone(),
+            detail: "is UTF-16 text, which is not edited; convert it to UTF-8 by a command first",
+        },
+    })
 }
 
 fn finish(path: &RepoPath, text: &Text, mut splices: Vec<(usize, Splice)>) -> Result<Vec<u8>, EditError> {
@@ -124,44 +138,69 @@ fn widened(text: &Text, mut splice: Splice) -> Splice {
     splice
 }
 
-fn replacement_splice(edit: &Edit<'_>, text: &Text, replacement: &Replacement) -> Result<Splice, EditError> {
+fn replacement_splice(edit: &Edit<'_>, replacement: &Replacement) -> Result<Splice, EditError> {
+    let normal = edit.text.normal();
     let search = with_plain_ends(&replacement.search);
     let replace = with_plain_ends(&replacement.replace);
-    refuse_elision(edit.path, text.normal(), &replace)?;
+    refuse_elision(edit.path, normal, Some(&search), &replace)?;
     if search.trim().is_empty() {
-        return if text.normal().trim().is_empty() && edit.of == 1 {
-            Ok(Splice::of(0..text.normal().len(), replace))
+        return if normal.trim().is_empty() && edit.of == 1 {
+            Ok(Splice::of(0..normal.len(), replace))
         } else {
             Err(edit.no_place())
         };
     }
-    let file = text.lines();
     let quoted: Vec<&str> = lines_of(&search);
     let given: Vec<&str> = lines_of(&replace);
-    let whole_lines = matching::exact_places(&file, &quoted);
+    let whole_lines = edit.matcher.exact_places(&quoted);
     if whole_lines.is_empty() {
         let (search, replace) = match search.strip_suffix('\n') {
             Some(stripped) => (stripped, replace.strip_suffix('\n').unwrap_or(&replace)),
             None => (&search[..], &replace[..]),
         };
-        if let Some(splice) = part_splice(edit, text, search, replace)? {
+        if let Some(splice) = part_splice(edit, search, replace)? {
             return Ok(splice);
         }
     }
-    let places = matching::places(&file, &quoted);
-    let place = edit.only_one(text, &quoted, places)?;
+    let places = edit.matcher.places(&quoted);
+    if places.is_empty()
+        && let Some((quoted, given)) = without_blank_border(&quoted, &given)
+    {
+        let place = edit.only_one(quoted, edit.matcher.places(quoted))?;
+        return edit.splice(quoted, &place, &new_lines(quoted, given, place.tier));
+    }
+    let place = edit.only_one(&quoted, places)?;
     let new_lines = new_lines(&quoted, &given, place.tier);
-    edit.splice(text, &quoted, &place, &new_lines)
+    edit.splice(&quoted, &place, &new_lines)
+}
+
+/// Takes blank lines off that both texts have at their beginning or end, and that the file perhaps has not; none where
+/// there are no such lines.
+fn without_blank_border<'q, 'l>(
+    mut quoted: &'q [&'l str],
+    mut given: &'q [&'l str],
+) -> Option<(&'q [&'l str], &'q [&'l str])> {
+    let is_blank = |line: &str| line.trim().is_empty();
+    let all = quoted.len();
+    while let ([one, rest @ ..], [other, others @ ..]) = (quoted, given)
+        && is_blank(one)
+        && is_blank(other)
+    {
+        (quoted, given) = (rest, others);
+    }
+    while let ([rest @ .., one], [others @ .., other]) = (quoted, given)
+        && is_blank(one)
+        && is_blank(other)
+    {
+        (quoted, given) = (rest, others);
+    }
+    let says_a_place = quoted.iter().any(|line| !is_blank(line));
+    (quoted.len() < all && says_a_place).then_some((quoted, given))
 }
 
 /// A part of the text that occurs once, not on the borders of lines.
-fn part_splice(
-    edit: &Edit<'_>,
-    text: &Text,
-    search: &str,
-    replace: &str,
-) -> Result<Option<Splice>, EditError> {
-    let normal = text.normal();
+fn part_splice(edit: &Edit<'_>, search: &str, replace: &str) -> Result<Option<Splice>, EditError> {
+    let normal = edit.text.normal();
     let Some(first) = normal.find(search) else {
         return Ok(None);
     };
@@ -175,41 +214,49 @@ fn part_splice(
         starts.push(after + next);
     }
     if starts.len() > 1 {
-        return Err(edit.ambiguous(text, starts.into_iter().map(|start| text.line_at(start))));
+        return Err(edit.ambiguous(starts.into_iter().map(|start| edit.text.line_at(start))));
     }
+    edit.refuse_text(replace)?;
     Ok(Some(Splice::of(first..first + search.len(), replace.to_owned())))
 }
 
-fn hunk_splice(
-    edit: &Edit<'_>,
-    text: &Text,
-    hunk: &Hunk,
-    cursor: usize,
-) -> Result<(Splice, usize), EditError> {
-    let file = text.lines();
+fn hunk_splice(edit: &Edit<'_>, hunk: &Hunk, cursor: usize) -> Result<(Splice, usize), EditError> {
+    let file = edit.matcher.file();
     let mut quoted = Vec::new();
     let mut new_lines = Vec::new();
+    let mut removed = String::new();
+    let mut added = String::new();
     for line in &hunk.lines {
         match line {
             HunkLine::Context(line) => {
                 new_lines.push(NewLine::Kept(quoted.len()));
                 quoted.push(line.as_str());
             }
-            HunkLine::Removed(line) => quoted.push(line.as_str()),
+            HunkLine::Removed(line) => {
+                removed.extend([line, "\n"]);
+                quoted.push(line.as_str());
+            }
             HunkLine::Added(line) => {
-                refuse_elision(edit.path, text.normal(), line)?;
+                added.extend([line, "\n"]);
                 new_lines.push(NewLine::Given(line.clone()));
             }
         }
     }
+    refuse_elision(edit.path, edit.text.normal(), Some(&removed), &added)?;
     if quoted.is_empty() {
-        let after = insertion_line(edit, text, &file, hunk)?;
+        let after = insertion_line(edit, hunk)?;
+        edit.refuse_text(&added)?;
         return Ok((
-            inserted(text, after, &new_lines),
+            inserted(edit.text, after, &new_lines),
             after.map_or(0, |line| line + 1),
         ));
     }
-    let mut places = matching::places(&file, &quoted);
+    let mut places = edit.matcher.places(&quoted);
+    if places.is_empty()
+        && let Some(narrower) = without_blank_context(hunk)
+    {
+        return hunk_splice(edit, &narrower, cursor);
+    }
     if hunk.at_end {
         let at_end = |place: &Place| place.line + quoted.len() == file.len();
         if places.iter().any(at_end) {
@@ -217,7 +264,7 @@ fn hunk_splice(
         }
     }
     if !hunk.anchors.is_empty() && places.len() > 1 {
-        places = after_anchors(&file, &hunk.anchors, places);
+        places = after_anchors(file, &hunk.anchors, places);
     }
     if places.len() > 1 && hunk.anchors.is_empty() {
         // Hunks stand in the file's order: one place below the last hunk is the one that is meant.
@@ -230,9 +277,24 @@ fn hunk_splice(
             places = below;
         }
     }
-    let place = edit.only_one(text, &quoted, places)?;
-    let splice = edit.splice(text, &quoted, &place, &new_lines)?;
+    let place = edit.only_one(&quoted, places)?;
+    let splice = edit.splice(&quoted, &place, &new_lines)?;
     Ok((splice, place.line + quoted.len()))
+}
+
+/// Returns the hunk without the blank context at its borders, which models write between hunks; none where there is
+/// none, or where nothing else says a place.
+fn without_blank_context(hunk: &Hunk) -> Option<Hunk> {
+    let is_blank = |line: &HunkLine| matches!(line, HunkLine::Context(line) if line.trim().is_empty());
+    let first = hunk.lines.iter().position(|line| !is_blank(line))?;
+    let last = hunk.lines.iter().rposition(|line| !is_blank(line))?;
+    let lines = &hunk.lines[first..=last];
+    let says_a_place = lines.iter().any(|line| !matches!(line, HunkLine::Added(_)));
+    (lines.len() < hunk.lines.len() && says_a_place).then(|| Hunk {
+        anchors: hunk.anchors.clone(),
+        lines: lines.to_vec(),
+        at_end: hunk.at_end,
+    })
 }
 
 /// Keeps the first place below each spot where all anchors stand, one below the other.
@@ -267,12 +329,8 @@ fn anchor_spots(file: &[&str], anchors: &[String]) -> Vec<usize> {
 }
 
 /// Where a hunk of new lines alone goes: below its anchor, or at the file's end. None is before the first line.
-fn insertion_line(
-    edit: &Edit<'_>,
-    text: &Text,
-    file: &[&str],
-    hunk: &Hunk,
-) -> Result<Option<usize>, EditError> {
+fn insertion_line(edit: &Edit<'_>, hunk: &Hunk) -> Result<Option<usize>, EditError> {
+    let file = edit.matcher.file();
     if hunk.anchors.is_empty() {
         return if hunk.at_end || file.is_empty() {
             Ok(file.len().checked_sub(1))
@@ -284,9 +342,9 @@ fn insertion_line(
         [spot] => Ok(Some(spot)),
         [] => {
             let anchors: Vec<&str> = hunk.anchors.iter().map(String::as_str).collect();
-            Err(edit.not_found(file, &anchors[anchors.len() - 1..]))
+            Err(edit.not_found(&anchors[anchors.len() - 1..]))
         }
-        ref several => Err(edit.ambiguous(text, several.iter().copied())),
+        ref several => Err(edit.ambiguous(several.iter().copied())),
     }
 }
 
@@ -341,56 +399,76 @@ fn lines_of(text: &str) -> Vec<&str> {
 }
 
 impl Edit<'_> {
-    fn only_one(&self, text: &Text, quoted: &[&str], mut places: Vec<Place>) -> Result<Place, EditError> {
+    fn only_one(&self, quoted: &[&str], mut places: Vec<Place>) -> Result<Place, EditError> {
         match places.len() {
-            0 => Err(self.not_found(&text.lines(), quoted)),
+            0 => Err(self.not_found(quoted)),
             1 => Ok(places.remove(0)),
-            _ => Err(self.ambiguous(text, places.iter().map(|place| place.line))),
+            _ => Err(self.ambiguous(places.iter().map(|place| place.line))),
         }
     }
 
-    fn splice(
-        &self,
-        text: &Text,
-        quoted: &[&str],
-        place: &Place,
-        new_lines: &[NewLine],
-    ) -> Result<Splice, EditError> {
-        let file = text.lines();
+    fn splice(&self, quoted: &[&str], place: &Place, new_lines: &[NewLine]) -> Result<Splice, EditError> {
+        let file = self.matcher.file();
         let mut lines = Vec::with_capacity(new_lines.len());
         for line in new_lines {
             lines.push(match line {
                 NewLine::Kept(index) => file[place.line + index].to_owned(),
-                NewLine::Given(line) => place
-                    .shift
-                    .apply(line)
-                    .ok_or_else(|| self.not_found(&file, quoted))?,
+                NewLine::Given(line) => {
+                    self.refuse_text(line)?;
+                    place.shift.apply(line).ok_or_else(|| self.not_found(quoted))?
+                }
             });
         }
-        let range = text.line(place.line).start..text.line(place.line + quoted.len() - 1).end;
+        let last = self.text.line(place.line + quoted.len() - 1);
+        let range = self.text.line(place.line).start..last.end;
         Ok(Splice {
             drops_lines: lines.is_empty(),
             ..Splice::of(range, lines.join("\n"))
         })
     }
 
-    fn not_found(&self, file: &[&str], quoted: &[&str]) -> EditError {
+    /// Refuses new text that a file which is not all UTF-8 cannot take without a guess.
+    fn refuse_text(&self, given: &str) -> Result<(), EditError> {
+        let encoding = self.text.encoding();
+        let refused = |detail| {
+            Err(EditError::Encoding {
+                path: self.path.clone(),
+                detail,
+            })
+        };
+        if encoding == Encoding::Utf8 || given.is_ascii() {
+            return Ok(());
+        }
+        if given.contains(|character| character == char::REPLACEMENT_CHARACTER || is_raw(character)) {
+            return refused(
+                "is not UTF-8, and the new text has `\u{fffd}` where its bytes could not be shown; edit only the lines without",
+            );
+        }
+        if encoding == Encoding::Unknown {
+            return refused(
+                "is not UTF-8, so it is not known how characters beyond ASCII are to be written; convert it by a command first, or write ASCII",
+            );
+        }
+        Ok(())
+    }
+
+    fn not_found(&self, quoted: &[&str]) -> EditError {
         let first = quoted.iter().find(|line| !line.trim().is_empty());
         EditError::NotFound {
             path: self.path.clone(),
             number: self.number,
             of: self.of,
             search: first.copied().unwrap_or_default().to_owned(),
-            nearest: nearest(file, quoted),
+            nearest: nearest(self.matcher.file(), quoted),
         }
     }
 
-    fn ambiguous(&self, text: &Text, lines: impl Iterator<Item = usize>) -> EditError {
-        let file = text.lines();
+    fn ambiguous(&self, lines: impl Iterator<Item = usize>) -> EditError {
+        let file = self.matcher.file();
         let mut candidates: Vec<Candidate> = lines
             .map(|line| Candidate {
                 line: line + 1,
-                text: file[line].to_owned(),
+                text: shown(file[line]),
             })
             .take(SHOWN_CANDIDATES + 1)
             .collect();

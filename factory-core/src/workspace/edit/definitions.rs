@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use crate::syntax::{Language, Unit, UnitKind, units};
 use crate::workspace::RepoPath;
 
+use super::elision::refuse_elision;
 use super::error::EditError;
 use super::indent::{Shift, indentation};
 use super::text::{Splice, Text, with_plain_ends};
-use super::whole_file::refuse_elision;
 
 /// How a block below a file's name is meant.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) enum Meaning {
 /// Finds out how `given` is meant as a new content of the file, which is there. The error says what is missing for
 /// either reading.
 pub(super) fn meaning(path: &RepoPath, bytes: &[u8], given: &str) -> Result<Meaning, EditError> {
-    let Some((language, text)) = Language::of(path).zip(Text::parse(bytes)) else {
+    let Some((language, text)) = Language::of(path).zip(Text::parse(bytes).ok()) else {
         return Ok(Meaning::Whole);
     };
     let given = with_plain_ends(given);
@@ -56,7 +56,7 @@ pub(super) fn meaning(path: &RepoPath, bytes: &[u8], given: &str) -> Result<Mean
             names: missing,
         });
     }
-    refuse_elision(path, text.normal(), &given)?;
+    refuse_elision(path, text.normal(), None, &given)?;
     let mut merge = Merge {
         path,
         old_text: text.normal(),

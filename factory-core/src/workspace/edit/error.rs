@@ -119,11 +119,33 @@ pub enum EditError {
         /// The file.
         path: RepoPath,
     },
-    /// The file is not UTF-8 text.
-    #[error("`{path}` is not UTF-8 text, so it cannot be edited; only a command can change it")]
+    /// The file is no text.
+    #[error("`{path}` is no text, so it cannot be edited; only a command can change it")]
     NotText {
         /// The file.
         path: RepoPath,
+    },
+    /// The file's encoding does not allow it.
+    #[error("`{path}` {detail}")]
+    Encoding {
+        /// The file.
+        path: RepoPath,
+        /// What stands against it, and what to do.
+        detail: &'static str,
+    },
+    /// A block in a text does not say which file it is.
+    #[error(
+        "line {line}: a block without a path; write the file's path on a line of its own right above it, as `src/main.rs`"
+    )]
+    NoPath {
+        /// The line's number in the text, from 1.
+        line: usize,
+    },
+    /// A fence of a text does not end.
+    #[error("line {line}: the block has no end; it may be cut, so nothing was changed")]
+    Cut {
+        /// The number of the line at which it begins, from 1.
+        line: usize,
     },
     /// The file would be too large.
     #[error("`{path}` would have {bytes} bytes; at most {MAX_FILE} are edited")]
@@ -219,6 +241,9 @@ impl EditError {
             Self::Exists { .. } => "edit_exists",
             Self::NoChange { .. } => "edit_no_change",
             Self::NotText { .. } => "edit_not_text",
+            Self::Encoding { .. } => "edit_encoding",
+            Self::NoPath { .. } => "edit_no_path",
+            Self::Cut { .. } => "edit_cut",
             Self::TooLarge { .. } => "edit_too_large",
             Self::TooMany { .. } => "edit_too_many",
             Self::Elided { .. } => "edit_elided",

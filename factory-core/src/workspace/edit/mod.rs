@@ -2,22 +2,33 @@
 //!
 //! No edit names a line number: models count badly. What is to be replaced is quoted, looked for in tiers (exact,
 //! trailing space, indentation, Unicode look-alikes), and must be found in exactly one place. A plan is all of the
-//! edits or none.
+//! edits or none. [`edits_in`] reads a whole answer, in whichever formats; [`edit_format`] says which one to ask for.
 
+mod answer;
 mod apply;
 mod definitions;
+mod elision;
 mod error;
+mod fence;
+mod format;
 mod indent;
+mod lines;
 mod matching;
+mod names;
 mod nearest;
 mod patch;
 mod search_replace;
 mod text;
+mod unified;
 mod whole_file;
 
 use std::collections::BTreeMap;
 
+pub use self::answer::{FoundEdit, edits_about, edits_in, file_edits, plan_answer};
 pub use self::error::{Candidate, EditError, Nearest};
+pub use self::format::{
+    EditFormat, EditSkill, FAILURES_BEFORE_CHANGE, FormatChoice, SMALL_FILE_LINES, edit_format,
+};
 pub use self::patch::parse_patch;
 pub use self::search_replace::{Block, into_edits, parse_blocks};
 use super::{FileContent, FilesError, RepoPath};
@@ -88,6 +99,8 @@ pub enum FileEdit {
         path: RepoPath,
         /// The content.
         content: String,
+        /// Whether it is to be executable; where none, it is not.
+        executable: Option<bool>,
     },
     /// Parts of the file are to be replaced. One with an empty search makes a file that is absent.
     Replace {
@@ -102,8 +115,10 @@ pub enum FileEdit {
         path: RepoPath,
         /// Where it is to be moved.
         move_to: Option<RepoPath>,
-        /// The hunks, from the top down.
+        /// The hunks, from the top down. There may be none where the mode changes.
         hunks: Vec<Hunk>,
+        /// Whether it is to be executable; none leaves it as it is.
+        executable: Option<bool>,
     },
     /// The file is to go.
     Delete {
@@ -229,14 +244,18 @@ fn plan_one(edit: &FileEdit, read: &ReadFile<'_>) -> Result<Vec<PlannedFile>, Ed
             };
             match (meaning, current) {
                 (definitions::Meaning::Parts(after), Some(current)) => {
-                    Ok(vec![changed(path, current, after)?])
+                    Ok(vec![changed(path, current, after, None)?])
                 }
                 (_, current) => plan_whole(path, content, None, current),
             }
         }
-        FileEdit::Create { path, content } => match read(path)? {
+        FileEdit::Create {
+            path,
+            content,
+            executable,
+        } => match read(path)? {
             Some(_) => Err(EditError::Exists { path: path.clone() }),
-            None => plan_whole(path, content, None, None),
+            None => plan_whole(path, content, *executable, None),
         },
         FileEdit::Replace { path, replacements } => match read(path)? {
             None => match &replacements[..] {
@@ -245,15 +264,26 @@ fn plan_one(edit: &FileEdit, read: &ReadFile<'_>) -> Result<Vec<PlannedFile>, Ed
             },
             Some(current) => {
                 let after = apply::replacements(path, &current.bytes, replacements)?;
-                Ok(vec![changed(path, current, after)?])
+                Ok(vec![changed(path, current, after, None)?])
             }
         },
-        FileEdit::Patch { path, move_to, hunks } => {
-            let current = present(path, read)?;
-            let after = apply::hunks(path, &current.bytes, hunks)?;
+        FileEdit::Patch {
+            path,
+            move_to,
+            hunks,
+            executable,
+        } => {
+            let mut current = present(path, read)?;
+            let after = match hunks[..] {
+                [] if executable.is_some() => current.bytes.clone(),
+                _ => apply::hunks(path, &current.bytes, hunks)?,
+            };
             match move_to {
-                None => Ok(vec![changed(path, current, after)?]),
-                Some(to) => moved(path, to, current, after, read),
+                None => Ok(vec![changed(path, current, after, *executable)?]),
+                Some(to) => {
+                    current.executable = executable.unwrap_or(current.executable);
+                    moved(path, to, current, after, read)
+                }
             }
         }
         FileEdit::Delete { path } => {
@@ -276,7 +306,7 @@ fn plan_whole(
 ) -> Result<Vec<PlannedFile>, EditError> {
     refuse_size(path, content.len())?;
     let Some(current) = current else {
-        whole_file::refuse_elision(path, "", content)?;
+        elision::refuse_elision(path, "", None, content)?;
         return Ok(vec![PlannedFile {
             path: path.clone(),
             before: None,
@@ -301,8 +331,14 @@ fn present(path: &RepoPath, read: &ReadFile<'_>) -> Result<Current, EditError> {
     read(path)?.ok_or_else(|| EditError::Absent { path: path.clone() })
 }
 
-fn changed(path: &RepoPath, current: Current, after: Vec<u8>) -> Result<PlannedFile, EditError> {
-    if after == current.bytes {
+fn changed(
+    path: &RepoPath,
+    current: Current,
+    after: Vec<u8>,
+    executable: Option<bool>,
+) -> Result<PlannedFile, EditError> {
+    let executable = executable.unwrap_or(current.executable);
+    if after == current.bytes && executable == current.executable {
         return Err(EditError::NoChange { path: path.clone() });
     }
     refuse_size(path, after.len())?;
@@ -310,7 +346,7 @@ fn changed(path: &RepoPath, current: Current, after: Vec<u8>) -> Result<PlannedF
         path: path.clone(),
         before: Some(current.bytes),
         after: Some(after),
-        executable: current.executable,
+        executable,
     })
 }
 

@@ -1,9 +1,11 @@
 //! The part of a file that is most like lines that were not found, so that the next try can quote it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::error::Nearest;
 use super::matching::look_alike;
+use super::text::shown;
 
 /// The most lines that are shown.
 const MOST_LINES: usize = 12;
@@ -14,21 +16,21 @@ const LEAST_LIKENESS: f64 = 0.5;
 
 /// Returns the lines of `file` that are most like `quoted`; none where nothing is.
 pub(super) fn nearest(file: &[&str], quoted: &[&str]) -> Option<Nearest> {
-    let keys: Vec<String> = quoted.iter().map(|line| look_alike(line)).collect();
+    let keys: Vec<Cow<'_, str>> = quoted.iter().map(|line| look_alike(line)).collect();
     let line = most_equal_lines(file, &keys).or_else(|| most_alike_line(file, &keys))?;
     let end = file.len().min(line + quoted.len().clamp(1, MOST_LINES));
     Some(Nearest {
         line: line + 1,
-        lines: file[line..end].iter().map(|line| (*line).to_owned()).collect(),
+        lines: file[line..end].iter().map(|line| shown(line)).collect(),
     })
 }
 
 /// The place where the most lines agree.
-fn most_equal_lines(file: &[&str], quoted: &[String]) -> Option<usize> {
+fn most_equal_lines(file: &[&str], quoted: &[Cow<'_, str>]) -> Option<usize> {
     if file.len().saturating_mul(quoted.len()) > MOST_WORK {
         return None;
     }
-    let file: Vec<String> = file.iter().map(|line| look_alike(line)).collect();
+    let file: Vec<Cow<'_, str>> = file.iter().map(|line| look_alike(line)).collect();
     let equal_from = |start: usize| {
         let pairs = file[start..].iter().zip(quoted);
         pairs
@@ -40,7 +42,7 @@ fn most_equal_lines(file: &[&str], quoted: &[String]) -> Option<usize> {
 }
 
 /// The line that is most like the longest quoted one.
-fn most_alike_line(file: &[&str], quoted: &[String]) -> Option<usize> {
+fn most_alike_line(file: &[&str], quoted: &[Cow<'_, str>]) -> Option<usize> {
     let (offset, longest) = quoted.iter().enumerate().max_by_key(|(_, line)| line.len())?;
     let wanted = pairs_of(longest);
     if wanted.is_empty() || file.iter().map(|line| line.len()).sum::<usize>() > MOST_WORK {

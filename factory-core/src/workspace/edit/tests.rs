@@ -206,7 +206,7 @@ fn edits_without_a_place_overlapping_or_idle_are_refused() {
     assert_snapshot!(replaced("a\n", &[]).unwrap_err(), @"there is no edit of `f` in it");
     let binary = |_: &RepoPath| {
         Ok(Some(Current {
-            bytes: b"a\xff".to_vec(),
+            bytes: b"a\0\xff".to_vec(),
             executable: false,
         }))
     };
@@ -214,7 +214,22 @@ fn edits_without_a_place_overlapping_or_idle_are_refused() {
         path: path("f"),
         replacements: vec![replacement("a", "b")],
     };
-    assert_snapshot!(plan(&[edit], &binary).unwrap_err(), @"`f` is not UTF-8 text, so it cannot be edited; only a command can change it");
+    assert_snapshot!(plan(&[edit], &binary).unwrap_err(), @"`f` is no text, so it cannot be edited; only a command can change it");
+}
+
+#[test]
+fn many_edits_of_a_large_file_are_made() {
+    // Quoted without the space at their ends, so that no edit is found in the first tier.
+    let line = |number: usize| format!("\tline \u{2013} {number} \n");
+    let before: String = (0..60_000).map(line).collect();
+    let hunks = (0..MAX_HUNKS).map(|number| format!("@@\n-line - {}\n+{number}\n", number * 100));
+    let after: String = (0..60_000)
+        .map(|number| match number % 100 {
+            0 if number / 100 < MAX_HUNKS => format!("\t{}\n", number / 100),
+            _ => line(number),
+        })
+        .collect();
+    assert!(patched(&before, hunks.collect::<String>().trim_end()) == Ok(after));
 }
 
 #[test]
@@ -312,13 +327,13 @@ fn a_patch_adds_deletes_and_moves() {
 fn a_patch_that_is_not_whole_or_not_plain_is_refused() {
     let error = |text: &str| parse_patch(text).unwrap_err().to_string();
     let lines = |body: &str| format!("*** Begin Patch\n{body}\n*** End Patch");
-    assert_snapshot!(error("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"), @"the patch has no `*** Begin Patch` line; write `*** Begin Patch`, then `*** Update File: PATH`, `@@`, lines that begin with ` `, `-` or `+`, then `*** End Patch`");
-    assert_snapshot!(error("*** Begin Patch\n*** Update File: a\n-x"), @"the patch has no `*** End Patch` line; it may be cut, so nothing was changed");
+    assert_snapshot!(error("-a\n+b\n"), @"the patch has no `*** Begin Patch` line; write `*** Begin Patch`, then `*** Update File: PATH`, `@@`, lines that begin with ` `, `-` or `+`, then `*** End Patch`");
+    assert_snapshot!(error("*** Begin Patch\n*** Update File: a\n-x\n*** Begin Patch"), @"line 4 of the patch: a patch begins before the one above has its `*** End Patch`");
     assert_snapshot!(error(&lines("")), @"the patch names no file");
     assert_snapshot!(error(&lines("rename to /abs")), @"line 2 of the patch: `rename to /abs` begins no section; expected `*** Add File: PATH`, `*** Update File: PATH` or `*** Delete File: PATH`");
     assert_snapshot!(error(&lines("*** Update File: a\nGIT binary patch")), @"line 3 of the patch: `GIT binary patch` must begin with ` ` (stays), `-` (goes) or `+` (comes)");
     assert_snapshot!(error(&lines("*** Update File: a")), @"line 2 of the patch: the update of `a` has no lines");
-    assert_snapshot!(error(&lines("*** Update File: a\n x")), @"line 2 of the patch: hunk 1 of `a` changes nothing: it has no `-` or `+` line");
+    assert_snapshot!(error(&lines("*** Update File: a\n x")), @"line 3 of the patch: hunk 1 of `a` changes nothing: it has no `-` or `+` line");
     assert_snapshot!(error(&lines("*** Add File: a\nx")), @"line 3 of the patch: each line of the new `a` must begin with `+`");
     assert_snapshot!(error(&lines("*** Add File: ../x\n+x")), @"`../x` leads out of the repository; use a path relative to its top, without `..`, as `src/main.rs`");
 }
@@ -328,6 +343,7 @@ fn a_plan_is_all_or_nothing_and_touches_each_file_once() {
     let create = |name: &str| FileEdit::Create {
         path: path(name),
         content: "x".to_owned(),
+        executable: None,
     };
     let error = |edits: &[FileEdit]| {
         planned(&[("there", "x"), ("a/b", "x")], edits)
@@ -361,7 +377,6 @@ fn lazy_lines_are_known_and_honest_ones_pass() {
         "# ... existing code ...",
         "// ...existing code...",
         "... existing code ...",
-        "/* ... */ // existing code ...",
         "<!-- rest of the file remains the same -->",
         "# Rest of your code here",
         "// The rest of the implementation",
@@ -369,15 +384,11 @@ fn lazy_lines_are_known_and_honest_ones_pass() {
         "[rest of file unchanged]",
         "// … remaining tests …",
         "# (rest of the function is unchanged)",
-        "{/* existing code */} ...",
         "// existing code...",
         "# everything else stays the same",
         "// unchanged code here",
         "-- previous content omitted",
     ] {
-        if lazy.starts_with("/* ... */") || lazy.starts_with("{/* existing code */}") {
-            continue;
-        }
         assert!(whole("", lazy).unwrap_err().contains("left out"), "{lazy}");
         assert_eq!(
             whole(&format!("{lazy}\nx\n"), &format!("{lazy}\ny\n")),

@@ -4,6 +4,7 @@ mod answering;
 mod demo;
 mod diff;
 mod doctor;
+mod eval;
 mod events;
 mod list;
 mod project;
@@ -93,6 +94,8 @@ enum Command {
     Reject(answering::Reject),
     /// Changes what a run may spend
     Raise(verbs::Raise),
+    /// Runs a folder of tasks against a model and shows what was solved
+    Eval(eval::Eval),
     /// Looks at what works here and says what to do about the rest
     Doctor(doctor::Doctor),
     /// Serves a scripted model to others
@@ -195,6 +198,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Approve(approve) => approve.run(context).await,
         Command::Reject(reject) => reject.run(context).await,
         Command::Raise(raise) => raise.run(context).await,
+        Command::Eval(eval) => eval.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Script(script) => script.run(context).await,
     }

@@ -77,6 +77,7 @@ mod chain;
 pub mod data_folder;
 pub mod environment;
 mod error;
+pub mod evaluation;
 pub mod event_bus;
 pub mod factory;
 mod gate;

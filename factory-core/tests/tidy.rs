@@ -29,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
     ],
     &["agent", "error", "journal"],
     &["factory"],
-    &["testing", "lib"],
+    &["evaluation", "testing", "lib"],
 ];
 
 /// What the library must not know.

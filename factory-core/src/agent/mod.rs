@@ -19,5 +19,6 @@ mod state;
 
 pub(crate) use driver::{PARK_AGAIN, PARK_TRIES, drive, park_failed};
 pub(crate) use equipment::Equipment;
-pub(crate) use ground::{Ground, Place, remove, store_of};
+pub(crate) use ground::{Checked, Ground, Place, remove, store_of};
+pub(crate) use prompt::version as prompt_version;
 pub(crate) use state::State;

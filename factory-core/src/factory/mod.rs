@@ -10,6 +10,7 @@ mod open;
 mod projects;
 mod submit;
 mod surroundings;
+mod verify;
 mod views;
 mod workers;
 
@@ -29,7 +30,7 @@ use crate::vcs::Vcs;
 
 pub use open::Sockets;
 pub use views::{
-    AddProject, ApproveTree, CommandReport, Finding, ProjectAdded, ProjectChange, RunDiff, RunView,
+    AddProject, ApproveTree, CommandReport, Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView,
     SetupReport, StepState, StepView, Submit,
 };
 use workers::Workers;
@@ -71,6 +72,12 @@ impl Factory {
     /// Hears stored events, and pieces of replies as they come, of all runs from now on.
     pub fn subscribe(&self) -> Subscription {
         self.inner.journal.bus().subscribe()
+    }
+
+    /// Returns what tells the words that models are given by this program from those of another: equal versions mean
+    /// equal words.
+    pub fn prompt_version() -> String {
+        crate::agent::prompt_version()
     }
 
     /// Returns whether any run is being worked on in this process.

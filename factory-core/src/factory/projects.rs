@@ -229,13 +229,7 @@ impl Factory {
         super::make_folder(place.root().to_owned()).await?;
         ground.lay(&place, &tree, prepared.layer.as_ref(), &stop).await?;
         let checked = ground.check(&place, &project.settings.checks, &stop).await?;
-        let reports = checked.into_iter().map(|checked| CommandReport {
-            ok: checked.ok(),
-            work_ms: checked.work_ms(),
-            ended: checked.outcome.exit.to_string(),
-            command: checked.command,
-            output: checked.outcome.output,
-        });
+        let reports = checked.into_iter().map(CommandReport::from);
         let reports = reports.collect();
         if let Err(error) = agent::remove(place.root().to_owned()).await {
             tracing::warn!(project = %project.name, %error, "the trial's folder could not be removed");

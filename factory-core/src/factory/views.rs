@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Checked;
 use crate::model::{
     Approval, CommitId, Plan, Project, ProjectSettings, Run, RunId, RunSpec, SetupNetwork, StepId,
     Transition, TreeId, payload,
 };
 use crate::sandbox::SandboxLevel;
 use crate::vcs::Diff;
+use crate::workspace::RepoPath;
 
 /// A repository to be registered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -46,6 +48,29 @@ pub struct CommandReport {
     pub output: String,
     /// How long it took, in milliseconds.
     pub work_ms: u64,
+}
+
+impl From<Checked> for CommandReport {
+    fn from(checked: Checked) -> Self {
+        Self {
+            ok: checked.ok(),
+            work_ms: checked.work_ms(),
+            ended: checked.outcome.exit.to_string(),
+            command: checked.command,
+            output: checked.outcome.output,
+        }
+    }
+}
+
+/// A file that is laid over a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaidFile {
+    /// Where it lies.
+    pub path: RepoPath,
+    /// What it holds.
+    pub content: Vec<u8>,
+    /// Whether its owner may execute it.
+    pub executable: bool,
 }
 
 /// How the project's setup went.

@@ -5,6 +5,7 @@ mod apply;
 mod demo;
 mod diff;
 mod doctor;
+mod eval;
 mod events;
 mod list;
 mod project;
@@ -96,6 +97,8 @@ enum Command {
     Raise(verbs::Raise),
     /// Applies a model's answer, read from standard input, to the files of a folder
     Apply(apply::Apply),
+    /// Runs a folder of tasks against a model and shows what was solved
+    Eval(eval::Eval),
     /// Looks at what works here and says what to do about the rest
     Doctor(doctor::Doctor),
     /// Serves a scripted model to others
@@ -199,6 +202,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Reject(reject) => reject.run(context).await,
         Command::Raise(raise) => raise.run(context).await,
         Command::Apply(apply) => apply.run(context).await,
+        Command::Eval(eval) => eval.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Script(script) => script.run(context).await,
     }

@@ -202,7 +202,7 @@ pub(super) fn absolute_folder(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Returns the model with the path of its file, if it has one, made absolute.
-fn absolute_model(model: &str) -> Result<String, Failure> {
+pub(super) fn absolute_model(model: &str) -> Result<String, Failure> {
     for kind in ["scripted:", "recorded:"] {
         if let Some(file) = model.strip_prefix(kind) {
             let path = std::path::absolute(file)

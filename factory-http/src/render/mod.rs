@@ -4,6 +4,7 @@
 
 pub(crate) mod amount;
 pub(crate) mod diff;
+pub(crate) mod evaluation;
 pub(crate) mod event_line;
 pub(crate) mod output;
 pub(crate) mod progress;

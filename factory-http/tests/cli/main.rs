@@ -11,6 +11,7 @@ mod bad_storage;
 mod canaries;
 mod checks;
 mod demo;
+mod eval;
 mod mounts;
 mod owners;
 mod runs;

@@ -1,0 +1,2 @@
+/* Reverses the text in place. */
+void reverse(char *text);

@@ -1,0 +1,5 @@
+function oneLine(address) {
+  return [address.street, address.city].filter(Boolean).join(", ");
+}
+
+module.exports = { oneLine };

@@ -1,0 +1,7 @@
+UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def parse_duration(text):
+    """Returns the seconds that a text such as 1h30m means.
+
+    A number stands before each unit; h, m and s come in this order, each at most once."""

@@ -1,0 +1,7 @@
+def calc(prices, discount=0):
+    """Returns the sum of the prices, less the discount in percent."""
+    return round(sum(prices) * (100 - discount) / 100, 2)
+
+
+def calculation_note(prices):
+    return f"{len(prices)} prices, {calc(prices)} in all"

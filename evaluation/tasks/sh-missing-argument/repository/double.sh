@@ -1,0 +1,3 @@
+#!/bin/sh
+# Prints twice the number.
+echo $(($1 * 2))

@@ -1,0 +1,2 @@
+# Looks for the version.
+grep -q 1.4.0 VERSION || { echo "VERSION does not hold 1.4.0"; exit 1; }

@@ -81,6 +81,7 @@ async fn each_task_is_red_until_its_solution_makes_it_green() {
             model: task.name.clone(),
             calls: 8,
             seed: None,
+            protocol: None,
             approve_proven: false,
             budget: Budget::default(),
         };

@@ -219,8 +219,10 @@ pub trait Vcs: Debug + Send + Sync + 'static {
     /// Returns the commit that `name` (a branch, a tag, a hash, `HEAD`) leads to.
     async fn resolve(&self, repository: &Path, name: &str) -> Result<CommitId, VcsError>;
 
-    /// Makes the factory's own bare store if it is missing, copies `commit` with its history into it, and holds it by
-    /// a ref of the store's own, so that neither an amended branch nor `git gc` in the repository can take it away.
+    /// Makes the factory's own bare store if it is missing, copies `commit` with all its files into it, and holds it by
+    /// a ref of the store's own, so that neither an amended branch nor `git gc` in the repository can take it away. Of
+    /// the history before it a bounded number of commits comes along for the log, without their files, so that a long
+    /// or fat history costs nothing.
     async fn fetch(&self, store: &Path, repository: &Path, commit: &CommitId) -> Result<(), VcsError>;
 
     /// Returns the tree of a commit of the store.

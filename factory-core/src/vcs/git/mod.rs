@@ -8,6 +8,7 @@
 
 mod command;
 mod diff;
+mod fetch;
 mod guard;
 mod init;
 mod inspect;

@@ -110,6 +110,15 @@ pub struct RepositoryFacts {
     pub maybe_dirty: bool,
 }
 
+/// Where a folder lies in an operator's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    /// The repository's top folder (the folder itself where it is bare), free of links.
+    pub root: PathBuf,
+    /// The path of the folder below it, with slashes; none for the top itself and for what is git's own.
+    pub folder: Option<String>,
+}
+
 /// How a file differs between two trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -209,6 +218,9 @@ pub trait Vcs: Debug + Send + Sync + 'static {
     /// `git 2.47.3 at /usr/bin/git`.
     fn describe(&self) -> String;
 
+    /// Returns the repository that `path` is, or lies in. Cheap: no file of it is looked at.
+    async fn locate(&self, path: &Path) -> Result<Located, VcsError>;
+
     /// Returns what there is to know of the repository at `path`, or why it is none.
     async fn inspect(&self, path: &Path) -> Result<RepositoryFacts, VcsError>;
 
@@ -249,6 +261,9 @@ pub trait Vcs: Debug + Send + Sync + 'static {
         new: &TreeId,
         paths: &[String],
     ) -> Result<Diff, VcsError>;
+
+    /// Tells whether the tree has a folder at the path.
+    async fn has_folder(&self, store: &Path, tree: &TreeId, path: &str) -> Result<bool, VcsError>;
 
     /// Returns the content of a file of a tree, none where there is no such file; at most `limit` bytes of it.
     async fn read_file(

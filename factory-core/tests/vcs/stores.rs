@@ -47,7 +47,7 @@ async fn history_is_copied_and_held_through_amending_and_pruning() {
 async fn a_fat_and_long_history_stays_where_it_is() {
     let fixture = Fixture::new();
     let noise: Vec<u8> = (0..2_000_000_u64)
-        .map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as u8)
+        .map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[5])
         .collect();
     fixture.write("fat", &noise);
     fixture.commit_all("Fat");

@@ -26,6 +26,9 @@ pub(crate) fn project(project: &Project) -> String {
                 .map_or("the repository's current branch".into(), sanitize::line)
         ),
     ];
+    if let Some(folder) = &settings.folder {
+        lines.insert(2, format!("  folder      {}", sanitize::line(folder)));
+    }
     lines.extend(commands("setup", &settings.setup, "none"));
     if settings.setup_network == SetupNetwork::Host {
         lines.push("              with the host's network".to_owned());

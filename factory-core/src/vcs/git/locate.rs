@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::vcs::VcsError;
+use crate::vcs::{self, VcsError};
 
 /// The largest of git's small pointer files that is read.
 const MOST_POINTER: u64 = 64 << 10;
@@ -84,6 +84,34 @@ pub(super) fn locate(path: &Path, trusted_owners: &[u32]) -> Result<Located, Vcs
         });
     }
     Err(VcsError::NotARepository(path.to_owned()))
+}
+
+/// Tells where `path` lies in the repository that it is, or lies in.
+pub(super) fn place_in_repository(path: &Path, trusted_owners: &[u32]) -> Result<vcs::Located, VcsError> {
+    let located = locate(path, trusted_owners)?;
+    let absolute = fs::canonicalize(path).map_err(super::io_error("find", path))?;
+    let below = absolute
+        .strip_prefix(&located.root)
+        .ok()
+        .filter(|below| !below.as_os_str().is_empty())
+        .filter(|_| !located.bare && !absolute.starts_with(&located.git_dir));
+    let folder = match below.map(Path::to_str) {
+        None => None,
+        Some(Some(folder)) => Some(folder.to_owned()),
+        Some(None) => {
+            return Err(VcsError::BadPath {
+                path: path.to_owned(),
+                problem: format!(
+                    "has a name that is no UTF-8 and cannot be a project of its own; name `{}` instead",
+                    located.root.display()
+                ),
+            });
+        }
+    };
+    Ok(vcs::Located {
+        root: located.root,
+        folder,
+    })
 }
 
 /// Reads a small file of one line beginning with `prefix`, as bytes of a path.

@@ -133,10 +133,7 @@ impl Factory {
         let name = checked_name(add.name.as_deref(), &whole)?;
         let base = match &add.base_ref {
             Some(name) => reader.vcs.resolve(&facts.root, name).await?,
-            None => facts
-                .head
-                .clone()
-                .ok_or_else(|| VcsError::Empty(facts.root.clone()))?,
+            None => reader.vcs.resolve(&facts.root, "HEAD").await?,
         };
         let new = NewProject {
             name,

@@ -35,6 +35,17 @@ pub enum VcsError {
     /// The repository has no commit yet.
     #[error("`{0}` has no commit yet; commit something first, so that there is a state to start from")]
     Empty(PathBuf),
+    /// `HEAD` stands on a branch without a commit, and other branches have some.
+    #[error(
+        "`{repository}` stands on branch `{branch}`, which has no commit yet; commit something first, or name another \
+         branch to start from (--base)"
+    )]
+    Unborn {
+        /// The repository.
+        repository: PathBuf,
+        /// The branch without `refs/heads/`.
+        branch: String,
+    },
     /// The name leads to no commit.
     #[error("`{name}` is no commit of `{repository}`")]
     UnknownRevision {

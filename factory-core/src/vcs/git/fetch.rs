@@ -54,7 +54,7 @@ impl Git {
             });
         }
         let copied = self.copy_files(&shadow, &store, commit).await;
-        copied.map_err(|error| explain_partial(&shadow, error))?;
+        copied.map_err(|error| explain(&shadow, error))?;
         self.copy_commits(&shadow, &store, commit).await?;
         self.call_in_store(&store, "hold the commit")?
             .args(["update-ref", "--no-deref", &hold, commit.as_str()])
@@ -169,18 +169,26 @@ impl Git {
     }
 }
 
-/// Says what to do where a partial clone lacks something.
-fn explain_partial(shadow: &Shadow, error: VcsError) -> VcsError {
-    match error {
-        VcsError::Failed { action, detail } if shadow.format.partial => VcsError::Failed {
-            action,
-            detail: format!(
-                "the repository is a partial clone and lacks files of this commit; `git backfill` or `git fetch \
-                 --refetch --no-filter` brings them ({detail})"
-            ),
-        },
-        other => other,
-    }
+/// Says what to do where files of the commit are not there.
+fn explain(shadow: &Shadow, error: VcsError) -> VcsError {
+    let VcsError::Failed { action, detail } = error else {
+        return error;
+    };
+    let lacks = ["unable to read", "bad object", "bad tree object", "missing"];
+    let detail = if shadow.format.partial {
+        format!(
+            "the repository is a partial clone and lacks files of this commit; `git backfill` or `git fetch --refetch \
+             --no-filter` brings them ({detail})"
+        )
+    } else if lacks.iter().any(|word| detail.contains(word)) {
+        format!(
+            "a file of this commit is missing or damaged in the repository; `git fsck` tells which, and `git fetch \
+             --refetch` brings what a remote has ({detail})"
+        )
+    } else {
+        detail
+    };
+    VcsError::Failed { action, detail }
 }
 
 /// Reads lines of a commit and its parents.

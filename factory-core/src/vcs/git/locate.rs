@@ -151,8 +151,8 @@ fn check_owner(folder: &Path, trusted_owners: &[u32]) -> Result<(), VcsError> {
 fn owner_problem(owner: u32, ours: u32, trusted: &[u32]) -> Option<String> {
     (owner != ours && !trusted.contains(&owner)).then(|| {
         format!(
-            "belongs to user {owner} and the factory runs as user {ours}; run it as the owner, or name the owner as \
-             trusted"
+            "belongs to user {owner} and the factory runs as user {ours}; run the factory as its owner, or make it \
+             yours with `chown -R`"
         )
     })
 }
@@ -167,7 +167,8 @@ mod tests {
         assert_eq!(owner_problem(1000, 0, &[1000]), None);
         assert_eq!(
             owner_problem(1000, 0, &[1001]).unwrap(),
-            "belongs to user 1000 and the factory runs as user 0; run it as the owner, or name the owner as trusted"
+            "belongs to user 1000 and the factory runs as user 0; run the factory as its owner, or make it yours with \
+             `chown -R`"
         );
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
             ]);
             linked
         }),
-        Kind::new("a bare repository", |bench| bare(bench)),
+        Kind::new("a bare repository", bare),
         Kind::new("a working tree of a bare repository", |bench| {
             let path = bare(bench);
             let linked = bench.at("linked");

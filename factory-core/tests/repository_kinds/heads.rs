@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::bench::Kind;
+use crate::bench::{Bench, Kind};
 
 pub(crate) fn kinds() -> Vec<Kind> {
     vec![
-        Kind::new("a plain repository", |bench| bench.small()),
+        Kind::new("a plain repository", Bench::small),
         Kind::new("detached HEAD", |bench| {
             let path = bench.small();
             bench.git(&["checkout", "--quiet", "--detach"]);

@@ -1,6 +1,8 @@
 //! Whole runs in every kind of repository that operators have: each works and leaves the operator's work as it is, or
 //! is refused with a word on what to do. The table of outcomes is a snapshot.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../workshop/mod.rs"]
 mod workshop;
 

@@ -8,6 +8,7 @@ mod workshop;
 
 mod bench;
 mod clones;
+mod folder_projects;
 mod folders;
 mod heads;
 mod large;

@@ -160,4 +160,19 @@ mod tests {
         next: factory run 'greeter' "what is to be done"
         "#);
     }
+    #[test]
+    fn a_folder_of_a_repository_is_shown() {
+        let shown = serde_json::json!({
+            "id": 2, "name": "api", "local_path": "/src/mono", "created_at": "2026-01-31T12:00:00.000000Z",
+            "settings": {"checks": ["make test"], "folder": "services/api"},
+        });
+        insta::assert_snapshot!(project(&serde_json::from_value(shown).unwrap()), @r"
+        project 2: api
+          repository  /src/mono
+          folder      services/api
+          base        the repository's current branch
+          setup       none
+          checks      make test
+        ");
+    }
 }

@@ -7,9 +7,11 @@ use crate::bench::{Bench, Kind};
 pub(crate) fn kinds() -> Vec<Kind> {
     vec![
         Kind::new("a plain repository", Bench::small),
-        Kind::new("detached HEAD", |bench| {
+        Kind::new("detached HEAD, on a commit that no branch has", |bench| {
             let path = bench.small();
             bench.git(&["checkout", "--quiet", "--detach"]);
+            bench.write("more", "more");
+            bench.commit("Detached");
             path
         }),
         Kind::new("modified, staged and untracked files", |bench| {

@@ -24,9 +24,9 @@ use futures_util::StreamExt;
 const AT_ONCE: usize = 2;
 
 /// Tries each kind on a bench of its own, and returns the table.
-async fn table(kinds: Vec<Kind>) -> String {
+async fn table(kinds: Vec<Kind>, bench: fn() -> Bench) -> String {
     let tried = futures_util::stream::iter(kinds).map(|kind| async move {
-        let bench = Bench::new();
+        let bench = bench();
         let outcome = bench.try_out(&kind).await;
         (kind.name, outcome)
     });
@@ -40,25 +40,25 @@ async fn table(kinds: Vec<Kind>) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_head_index_and_working_tree_may_look_like() {
-    insta::assert_snapshot!(table(heads::kinds()).await);
+    insta::assert_snapshot!(table(heads::kinds(), Bench::new).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_objects_and_history_may_be() {
-    insta::assert_snapshot!(table(clones::kinds()).await);
+    insta::assert_snapshot!(table(clones::kinds(), Bench::new).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_project_may_lie() {
-    insta::assert_snapshot!(table(folders::kinds()).await);
+    insta::assert_snapshot!(table(folders::kinds(), Bench::new).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_tree_may_hold() {
-    insta::assert_snapshot!(table(trees::kinds()).await);
+    insta::assert_snapshot!(table(trees::kinds(), Bench::new).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_large_a_tree_may_be() {
-    insta::assert_snapshot!(table(large::kinds()).await);
+    insta::assert_snapshot!(table(large::kinds(), Bench::for_much).await);
 }

@@ -101,29 +101,31 @@ impl Git {
             .output()
             .await?;
         let listed = parse_list(&output);
-        let mut wanted = String::new();
-        for commit in &listed {
-            wanted.push_str(&commit.id);
-            wanted.push('\n');
-        }
-        self.copy_pack(shadow, store, &[], wanted).await?;
         let among: BTreeSet<&str> = listed.iter().map(|commit| commit.id.as_str()).collect();
-        let outside: BTreeSet<&str> = listed
-            .iter()
-            .flat_map(|commit| &commit.parents)
-            .map(String::as_str)
-            .filter(|parent| !among.contains(parent))
-            .collect();
+        let parents = listed.iter().flat_map(|commit| &commit.parents);
+        let mut named = among.clone();
+        named.extend(parents.map(String::as_str));
         let lookup = self.call_in_store(store, "look up commits")?;
-        let known = self.existing(lookup, &["commit"], outside).await?;
-        let is_there = |parent: &String| among.contains(parent.as_str()) || known.contains(parent);
+        let known = self.existing(lookup, &["commit"], named).await?;
+        let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        let is_there = |parent: &String| among.contains(parent.as_str()) || known.contains(parent.as_str());
         let cut: Vec<String> = listed
             .iter()
             .filter(|commit| !commit.parents.iter().all(is_there))
             .map(|commit| commit.id.clone())
             .collect();
         let ids = listed.iter().map(|commit| commit.id.clone()).collect();
-        cut_off(shadow, store, cut, ids).await
+        // Before the commits come: a history that were not cut off where it ends could not be walked.
+        cut_off(shadow, store, cut, ids).await?;
+        let mut wanted = String::new();
+        for id in among.difference(&known) {
+            wanted.push_str(id);
+            wanted.push('\n');
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.copy_pack(shadow, store, &[], wanted).await
     }
 
     async fn copy_pack(

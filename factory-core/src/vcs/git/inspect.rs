@@ -122,7 +122,7 @@ impl Git {
         }
         if shadow.format.partial {
             note(
-                "partial clone: objects that are not there are not fetched; a run fails where it needs them",
+                "partial clone: objects that are not there are not fetched; a commit that lacks files is refused",
             );
         }
         if shadow.format.sparse {

@@ -17,7 +17,9 @@ use factory_core::environment::{
 };
 use factory_core::model::{CommitId, TreeId};
 use factory_core::sandbox::{CommandSpec, Exit, Limits, Network, Sandbox};
-use factory_core::vcs::{Checkout, Diff, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError};
+use factory_core::vcs::{
+    Checkout, Diff, Located, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError,
+};
 use tokio_util::sync::CancellationToken;
 
 /// One tree of a few files: all that preparing asks of version control.
@@ -60,6 +62,12 @@ impl Vcs for OneTree {
         Ok(self.0.get(path).map(|content| content.as_bytes().to_vec()))
     }
 
+    async fn locate(&self, _: &Path) -> Result<Located, VcsError> {
+        unreachable!()
+    }
+    async fn has_folder(&self, _: &Path, _: &TreeId, _: &str) -> Result<bool, VcsError> {
+        unreachable!()
+    }
     async fn inspect(&self, _: &Path) -> Result<RepositoryFacts, VcsError> {
         unreachable!()
     }
@@ -115,6 +123,7 @@ fn request(project: &Path, setup: &[&str]) -> PrepareRequest {
         base_tree: "4b825dc642cb6eb9a060e54bf8d69288fbee4904".parse().unwrap(),
         project_dir: project.to_path_buf(),
         setup: setup.iter().map(|command| (*command).to_owned()).collect(),
+        folder: None,
         network: Network::Off,
         limits: Limits::default(),
         lock_files: vec!["lock".to_owned(), "absent".to_owned()],

@@ -125,6 +125,7 @@ fn classify(error: &Error) -> (FailureKind, Option<String>) {
             VcsError::NotARepository(_)
             | VcsError::BadPath { .. }
             | VcsError::Empty(_)
+            | VcsError::Unborn { .. }
             | VcsError::BadRefName(_),
         ) => (FailureKind::Usage, None),
         Error::Vcs(VcsError::UnknownRevision { .. }) => (

@@ -98,6 +98,7 @@ impl Ground {
             base_tree: tree.clone(),
             project_dir: self.root.clone(),
             setup: settings.setup.clone(),
+            folder: settings.folder.clone(),
             network: match settings.setup_network {
                 SetupNetwork::Off => Network::Off,
                 SetupNetwork::Host => Network::Host,
@@ -106,10 +107,7 @@ impl Ground {
                 wall: SETUP_WITHIN,
                 ..Limits::default()
             },
-            lock_files: environment::LOCK_FILES
-                .iter()
-                .map(|&name| name.to_owned())
-                .collect(),
+            lock_files: lock_files(settings.folder.as_deref()),
         };
         Ok(environment::prepare(self.vcs.as_ref(), &self.sandbox, request, stop).await?)
     }
@@ -143,6 +141,11 @@ impl Ground {
         Ok(())
     }
 
+    /// Returns a command as it runs in the project's folder.
+    pub(crate) fn script(&self, command: &str) -> String {
+        environment::in_folder(self.project.settings.folder.as_deref(), command)
+    }
+
     /// Runs the commands one after the other in the place, up to the first that fails.
     pub(crate) async fn check(
         &self,
@@ -168,7 +171,7 @@ impl Ground {
     /// Starts a check command in the place; returns when it runs.
     pub(crate) async fn start_check(&self, place: &Place, command: &str) -> Result<RunningCommand, Error> {
         let spec = CommandSpec {
-            script: command.to_owned(),
+            script: self.script(command),
             checkout: place.checkout().dir,
             home: place.home(),
             network: Network::Off,
@@ -184,6 +187,16 @@ impl Ground {
 /// Returns the factory's bare store within a project's folder.
 pub(crate) fn store_of(project: &Path) -> PathBuf {
     project.join("store.git")
+}
+
+/// Returns the lock files that may decide what a project in a folder has installed: its own, and the repository's.
+fn lock_files(folder: Option<&str>) -> Vec<String> {
+    let own = folder.into_iter().flat_map(|folder| {
+        let below = move |name: &&str| format!("{folder}/{name}");
+        environment::LOCK_FILES.iter().map(below)
+    });
+    let top = environment::LOCK_FILES.iter().map(|&name| name.to_owned());
+    own.chain(top).collect()
 }
 
 /// Removes a place; what is not there needs no removing.

@@ -55,9 +55,11 @@ pub(super) struct Surroundings {
     pub(super) checks: Vec<String>,
     /// The operator's instructions for the project.
     pub(super) instructions: Option<String>,
-    /// The base commit's `AGENTS.md`.
+    /// The folder of the repository that the project is.
+    pub(super) folder: Option<String>,
+    /// The base commit's `AGENTS.md`, and that of the project's folder.
     pub(super) agents_file: Option<String>,
-    /// The repository's top-level names.
+    /// The names in the repository's top folder, or in the project's.
     pub(super) top_level: Vec<String>,
     /// What the checks printed before anything was changed.
     pub(super) base_outputs: HashMap<BlobId, String>,
@@ -74,6 +76,12 @@ pub(super) fn opening(state: &State, surroundings: &Surroundings) -> String {
         return led::opening(state, surroundings);
     }
     let mut text = format!("The goal:\n{}\n", state.goal.trim());
+    if let Some(folder) = &surroundings.folder {
+        let _ = writeln!(
+            text,
+            "\nThe project is the folder `{folder}` of the repository. The checks and your commands run in it. Paths of files are those of the whole repository, so they begin with `{folder}/`. Change nothing outside of it unless the goal needs that; the operator looks at each such change."
+        );
+    }
     if surroundings.checks.is_empty() {
         text.push_str("\nThe project has no checks; the operator will look at the result.\n");
     } else {
@@ -99,7 +107,12 @@ pub(super) fn opening(state: &State, surroundings: &Surroundings) -> String {
     if !surroundings.top_level.is_empty() {
         let _ = writeln!(
             text,
-            "\nThe repository's top level:\n{}",
+            "\nThe {} top level:\n{}",
+            if surroundings.folder.is_some() {
+                "project's"
+            } else {
+                "repository's"
+            },
             surroundings.top_level.join("\n")
         );
     }

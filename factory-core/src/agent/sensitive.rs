@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use regex::Regex;
 
+use crate::model::ProjectSettings;
 use crate::vcs::{ChangeKind, Diff};
 
 /// Tests, check scripts, lock files and CI files, by path, in any letter case.
@@ -59,8 +60,9 @@ static SKIPS_TESTS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Returns the changed paths that a reviewer must see first. `commands` are the check commands: a file that one of
-/// them names is a check script.
-pub(super) fn sensitive_paths(diff: &Diff, commands: &[String]) -> Vec<String> {
+/// them names is a check script. What lies outside of the project's folder counts too: no check of the project may
+/// have looked at it.
+pub(super) fn sensitive_paths(diff: &Diff, commands: &[String], project: &ProjectSettings) -> Vec<String> {
     let changed_tests = files_with_changed_tests(&diff.text);
     let named = |path: &str| {
         commands.iter().any(|command| {
@@ -79,7 +81,8 @@ pub(super) fn sensitive_paths(diff: &Diff, commands: &[String]) -> Vec<String> {
     diff.files
         .iter()
         .filter(|file| {
-            PATHS.is_match(&file.path)
+            !project.covers(&file.path)
+                || PATHS.is_match(&file.path)
                 || named(&file.path)
                 || changed_tests.contains(&file.path)
                 // What the text no longer shows cannot be cleared.
@@ -175,6 +178,11 @@ mod tests {
         }
     }
 
+    /// In a project that is a whole repository.
+    fn sensitive_paths(diff: &Diff, commands: &[String]) -> Vec<String> {
+        super::sensitive_paths(diff, commands, &ProjectSettings::default())
+    }
+
     #[test]
     fn whatever_decides_the_proof_is_sensitive() {
         let sensitive = [
@@ -214,6 +222,19 @@ mod tests {
         assert_eq!(
             sensitive_paths(&diff(&["ci-tools/run.sh", "rerun.sh"], ""), &commands),
             ["ci-tools/run.sh"]
+        );
+    }
+
+    #[test]
+    fn what_lies_outside_of_the_projects_folder_is_seen() {
+        let project = ProjectSettings {
+            folder: Some("api".to_owned()),
+            ..ProjectSettings::default()
+        };
+        let diff = diff(&["api/a.rs", "api-2/a.rs", "a.rs"], "");
+        assert_eq!(
+            super::sensitive_paths(&diff, &[], &project),
+            ["api-2/a.rs", "a.rs"]
         );
     }
 

@@ -20,6 +20,14 @@ pub use toolchains::find as find_toolchains;
 use crate::sandbox::SandboxError;
 use crate::vcs::VcsError;
 
+/// Returns the script as it runs in a folder of the checkout. Where the folder is gone, the script fails and says so.
+pub(crate) fn in_folder(folder: Option<&str>, script: &str) -> String {
+    match folder {
+        Some(folder) => format!("cd -- './{}' || exit\n{script}", folder.replace('\'', "'\\''")),
+        None => script.to_owned(),
+    }
+}
+
 /// Why an environment could not be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,5 +61,22 @@ impl EnvironmentError {
             path: path.to_path_buf(),
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_runs_in_its_folder_whatever_that_is_called() {
+        assert_eq!(in_folder(None, "make"), "make");
+        assert_eq!(in_folder(Some("a/b c"), "make"), "cd -- './a/b c' || exit\nmake");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &in_folder(Some("it's; $(touch pwn)\n"), "pwd")])
+            .output()
+            .unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("it's; $(touch pwn)"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{EnvironmentError, Layer, LayerKey, LayerStore};
+use super::{EnvironmentError, Layer, LayerKey, LayerStore, in_folder};
 use crate::model::TreeId;
 use crate::sandbox::{CommandSpec, Exit, Limits, Network, RunLock, Sandbox};
 use crate::vcs::{Checkout, Vcs};
@@ -28,6 +28,8 @@ pub struct PrepareRequest {
     pub project_dir: PathBuf,
     /// The setup commands, in order.
     pub setup: Vec<String>,
+    /// The folder of the tree that they run in; its top where there is none.
+    pub folder: Option<String>,
     /// What they may reach.
     pub network: Network,
     /// The bounds of each.
@@ -142,9 +144,13 @@ async fn key(
     if files.is_empty() {
         files.push((String::new(), request.base_tree.to_string().into_bytes()));
     }
+    let scripts = request.setup.iter();
+    let scripts: Vec<String> = scripts
+        .map(|script| in_folder(request.folder.as_deref(), script))
+        .collect();
     Ok(LayerKey::new(
         &files,
-        &request.setup,
+        &scripts,
         request.network,
         sandbox.toolchains(),
     ))
@@ -161,7 +167,7 @@ async fn run_setup(
     let mut output = String::new();
     for script in &request.setup {
         let spec = CommandSpec {
-            script: script.clone(),
+            script: in_folder(request.folder.as_deref(), script),
             checkout: checkout.to_path_buf(),
             home: home.to_path_buf(),
             network: request.network,

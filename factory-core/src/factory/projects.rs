@@ -9,7 +9,7 @@ use super::{AddProject, CommandReport, Factory, ProjectAdded, ProjectChange, Rea
 use crate::agent::{self, Place};
 use crate::environment::{self, Suggestion};
 use crate::error::Error;
-use crate::model::{CommitId, NewProject, Project, ProjectId, ProjectSettings};
+use crate::model::{CommitId, NewProject, Project, ProjectId, ProjectSettings, TreeId};
 use crate::store::{Page, StoreError};
 use crate::vcs::{RepositoryFacts, Signature, VcsError};
 
@@ -49,32 +49,60 @@ impl Reader {
                 found => return Ok(found?),
             }
         }
-        if let Ok(facts) = self.vcs.inspect(Path::new(reference)).await
-            && let Some(project) = self.project_at(&facts.root).await?
-        {
-            return Ok(project);
+        if let Ok(place) = self.vcs.locate(Path::new(reference)).await {
+            let covers = |project: &Project| {
+                let whole = project.settings.folder.is_none();
+                whole
+                    || place
+                        .folder
+                        .as_deref()
+                        .is_some_and(|folder| project.settings.covers(folder))
+            };
+            let mut here = self.projects_at(&place.root).await?;
+            here.retain(covers);
+            // The innermost project that holds the folder is meant.
+            let depth = |project: &Project| project.settings.folder.as_ref().map_or(0, String::len);
+            if let Some(project) = here.into_iter().max_by_key(depth) {
+                return Ok(project);
+            }
         }
         Err(Error::UnknownProject(reference.chars().take(200).collect()))
     }
 
-    async fn project_at(&self, root: &Path) -> Result<Option<Project>, Error> {
+    /// Returns the projects in the repository: the whole of it, and folders of it.
+    async fn projects_at(&self, root: &Path) -> Result<Vec<Project>, Error> {
         let mut page = Page::first(Page::<ProjectId>::MAX);
+        let mut found = Vec::new();
         loop {
             let projects = self.store.projects(page).await?;
             let last = projects.last().map(|project| project.id);
-            if let Some(project) = projects.into_iter().find(|project| project.local_path == root) {
-                return Ok(Some(project));
-            }
+            found.extend(projects.into_iter().filter(|project| project.local_path == root));
             match last {
                 Some(last) => page = Page::after(last, Page::<ProjectId>::MAX),
-                None => return Ok(None),
+                None => return Ok(found),
             }
         }
     }
 }
 
+impl Reader {
+    /// Checks that the folder that the project is stands in the tree.
+    pub(super) async fn check_folder(&self, project: &Project, tree: &TreeId) -> Result<(), Error> {
+        let Some(folder) = &project.settings.folder else {
+            return Ok(());
+        };
+        let store = crate::agent::store_of(&self.folder.project(project.id));
+        if self.vcs.has_folder(&store, tree, folder).await? {
+            return Ok(());
+        }
+        Err(Error::BadInput(format!(
+            "the commit to start from has no folder `{folder}`; commit it first, or name a base that has it"
+        )))
+    }
+}
+
 impl Factory {
-    /// Registers a repository. With `try_now`, setup and checks are run once on its base; how that went is told and
+    /// Registers a repository, or a folder of one as a project of its own. With `try_now`, setup and checks are run once on its base; how that went is told and
     /// does not decide whether the project is registered.
     pub async fn add_project(&self, add: AddProject) -> Result<ProjectAdded, Error> {
         let reader = &self.inner.reader;
@@ -90,20 +118,22 @@ impl Factory {
             }
             facts => (facts?, false),
         };
-        if let Some(other) = reader.project_at(&facts.root).await? {
+        let folder = reader.vcs.locate(&path).await?.folder;
+        let whole = folder
+            .as_ref()
+            .map_or(facts.root.clone(), |folder| facts.root.join(folder));
+        let others = reader.projects_at(&facts.root).await?;
+        if let Some(other) = others.iter().find(|other| other.settings.folder == folder) {
             return Err(Error::BadInput(format!(
                 "`{}` is registered already, as project `{}`",
-                facts.root.display(),
+                whole.display(),
                 other.name
             )));
         }
-        let name = checked_name(add.name.as_deref(), &facts.root)?;
+        let name = checked_name(add.name.as_deref(), &whole)?;
         let base = match &add.base_ref {
             Some(name) => reader.vcs.resolve(&facts.root, name).await?,
-            None => facts
-                .head
-                .clone()
-                .ok_or_else(|| VcsError::Empty(facts.root.clone()))?,
+            None => reader.vcs.resolve(&facts.root, "HEAD").await?,
         };
         let new = NewProject {
             name,
@@ -113,6 +143,7 @@ impl Factory {
                 setup: add.setup.clone().unwrap_or_default(),
                 setup_network: add.setup_network,
                 checks: add.checks.clone().unwrap_or_default(),
+                folder,
                 instructions: None,
             },
             created_at: self.inner.journal.now(),
@@ -149,8 +180,18 @@ impl Factory {
         let ground = self.inner.reader.ground(project.clone()).await;
         super::make_folder(ground.root.clone()).await?;
         ground.vcs.fetch(&ground.store(), &facts.root, base).await?;
+        let tree = ground.vcs.tree_of(&ground.store(), base).await?;
+        self.inner.reader.check_folder(project, &tree).await?;
         let suggestion = self.suggestion(project, base).await?;
         let mut notes = facts.notes.clone();
+        if let Some(folder) = &project.settings.folder {
+            let root = facts.root.display();
+            notes.push(format!(
+                "the project is the folder `{folder}` of `{root}`: setup, checks and commands run in it, the agent sees \
+                 the whole repository, and a change outside of the folder is never committed unasked; `factory project \
+                 add {root}` registers the whole"
+            ));
+        }
         if facts.maybe_dirty {
             notes.push(
                 "the working tree may have uncommitted changes; runs start from commits alone".to_owned(),
@@ -192,9 +233,13 @@ impl Factory {
         let tree = ground.vcs.tree_of(&ground.store(), base).await?;
         let mut files = HashMap::new();
         for name in environment::LOCK_FILES.iter().chain(&BUILD_FILES) {
+            let path = match &project.settings.folder {
+                Some(folder) => format!("{folder}/{name}"),
+                None => (*name).to_owned(),
+            };
             if let Some(content) = ground
                 .vcs
-                .read_file(&ground.store(), &tree, name, MAX_READ)
+                .read_file(&ground.store(), &tree, &path, MAX_READ)
                 .await?
             {
                 files.insert(*name, String::from_utf8_lossy(&content).into_owned());
@@ -244,8 +289,16 @@ impl Factory {
             project.name = checked_name(Some(&name), &project.local_path)?;
         }
         if let Some(settings) = change.settings {
+            let reader = &self.inner.reader;
             if let Some(base) = &settings.base_ref {
-                self.inner.reader.vcs.resolve(&project.local_path, base).await?;
+                reader.vcs.resolve(&project.local_path, base).await?;
+            }
+            if settings.folder != project.settings.folder {
+                // The project's store and its layers are those of the folder.
+                return Err(Error::BadInput(
+                    "a project's folder cannot be changed; register the other folder as a project of its own"
+                        .to_owned(),
+                ));
             }
             project.settings = settings;
         }

@@ -39,13 +39,12 @@ impl Factory {
         let base = if let Some(name) = name {
             reader.vcs.resolve(repository, name).await?
         } else {
-            let facts = reader.vcs.inspect(repository).await?;
-            facts
-                .head
-                .ok_or_else(|| crate::vcs::VcsError::Empty(repository.clone()))?
+            reader.vcs.resolve(repository, "HEAD").await?
         };
         let store = crate::agent::store_of(&reader.folder.project(project.id));
         reader.vcs.fetch(&store, repository, &base).await?;
+        let tree = reader.vcs.tree_of(&store, &base).await?;
+        reader.check_folder(&project, &tree).await?;
         spec.base = Some(base);
         let created = RunCreated {
             project_id: project.id,

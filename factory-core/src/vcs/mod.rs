@@ -35,6 +35,17 @@ pub enum VcsError {
     /// The repository has no commit yet.
     #[error("`{0}` has no commit yet; commit something first, so that there is a state to start from")]
     Empty(PathBuf),
+    /// `HEAD` stands on a branch without a commit, and other branches have some.
+    #[error(
+        "`{repository}` stands on branch `{branch}`, which has no commit yet; commit something first, or name another \
+         branch to start from (--base)"
+    )]
+    Unborn {
+        /// The repository.
+        repository: PathBuf,
+        /// The branch without `refs/heads/`.
+        branch: String,
+    },
     /// The name leads to no commit.
     #[error("`{name}` is no commit of `{repository}`")]
     UnknownRevision {
@@ -108,6 +119,15 @@ pub struct RepositoryFacts {
     pub notes: Vec<String>,
     /// Whether the working tree may differ from `HEAD`. Uncommitted work is not part of a run.
     pub maybe_dirty: bool,
+}
+
+/// Where a folder lies in an operator's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    /// The repository's top folder (the folder itself where it is bare), free of links.
+    pub root: PathBuf,
+    /// The path of the folder below it, with slashes; none for the top itself and for what is git's own.
+    pub folder: Option<String>,
 }
 
 /// How a file differs between two trees.
@@ -209,6 +229,9 @@ pub trait Vcs: Debug + Send + Sync + 'static {
     /// `git 2.47.3 at /usr/bin/git`.
     fn describe(&self) -> String;
 
+    /// Returns the repository that `path` is, or lies in. Cheap: no file of it is looked at.
+    async fn locate(&self, path: &Path) -> Result<Located, VcsError>;
+
     /// Returns what there is to know of the repository at `path`, or why it is none.
     async fn inspect(&self, path: &Path) -> Result<RepositoryFacts, VcsError>;
 
@@ -219,8 +242,10 @@ pub trait Vcs: Debug + Send + Sync + 'static {
     /// Returns the commit that `name` (a branch, a tag, a hash, `HEAD`) leads to.
     async fn resolve(&self, repository: &Path, name: &str) -> Result<CommitId, VcsError>;
 
-    /// Makes the factory's own bare store if it is missing, copies `commit` with its history into it, and holds it by
-    /// a ref of the store's own, so that neither an amended branch nor `git gc` in the repository can take it away.
+    /// Makes the factory's own bare store if it is missing, copies `commit` with all its files into it, and holds it by
+    /// a ref of the store's own, so that neither an amended branch nor `git gc` in the repository can take it away. Of
+    /// the history before it a bounded number of commits comes along for the log, without their files, so that a long
+    /// or fat history costs nothing.
     async fn fetch(&self, store: &Path, repository: &Path, commit: &CommitId) -> Result<(), VcsError>;
 
     /// Returns the tree of a commit of the store.
@@ -247,6 +272,9 @@ pub trait Vcs: Debug + Send + Sync + 'static {
         new: &TreeId,
         paths: &[String],
     ) -> Result<Diff, VcsError>;
+
+    /// Tells whether the tree has a folder at the path.
+    async fn has_folder(&self, store: &Path, tree: &TreeId, path: &str) -> Result<bool, VcsError>;
 
     /// Returns the content of a file of a tree, none where there is no such file; at most `limit` bytes of it.
     async fn read_file(

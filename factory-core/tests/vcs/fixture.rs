@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use factory_core::model::{CommitId, TreeId};
 use factory_core::vcs::git::Git;
@@ -95,6 +96,20 @@ impl Fixture {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Runs plain git in the repository with something to read.
+    pub(crate) fn plain_with_input(&self, arguments: &[&str], input: &str) {
+        let mut child = self
+            .plain_in(&self.repository())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        assert!(child.wait().unwrap().success(), "git {arguments:?}");
     }
 
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {

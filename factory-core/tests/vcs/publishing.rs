@@ -87,6 +87,32 @@ async fn an_amended_and_pruned_base_comes_along() {
 }
 
 #[tokio::test]
+async fn a_base_that_was_pruned_with_what_lies_before_it_is_told() {
+    let fixture = Fixture::new();
+    fixture.write("a.txt", "between");
+    fixture.commit_all("Between");
+    fixture.write("a.txt", "base");
+    let base = fixture.commit_all("Base");
+    fixture.fetch_and_lay().await;
+    write(&fixture.checkout().dir.join("new"), "new");
+    let commit = fixture.commit_checkout(&base).await;
+    fixture.plain(&["reset", "--quiet", "--hard", "HEAD~2"]);
+    fixture.plain(&["reflog", "expire", "--expire=now", "--all"]);
+    fixture.plain(&["gc", "--quiet", "--prune=now"]);
+    let before = files(&fixture.repository());
+    let cancel = CancellationToken::new();
+    let error = fixture
+        .git
+        .publish(&fixture.store(), &fixture.repository(), "run", &commit, &cancel)
+        .await
+        .unwrap_err()
+        .to_string();
+    let expected = format!("the repository no longer has commit {base}, which the result stands on");
+    assert!(error.contains(&expected), "{error}");
+    assert!(files(&fixture.repository()) == before);
+}
+
+#[tokio::test]
 async fn publishing_goes_on_after_a_crash_and_ends_when_asked() {
     let fixture = Fixture::new();
     let base = fixture.head();

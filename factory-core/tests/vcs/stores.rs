@@ -1,11 +1,13 @@
 //! The factory's own store: history that is copied and held, commits, and every format from end to end.
 
+use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use factory_core::vcs::{NewCommit, Vcs, VcsError};
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{Fixture, facts, signature, write};
+use crate::fixture::{Fixture, facts, files, signature, write};
 
 #[tokio::test]
 async fn history_is_copied_and_held_through_amending_and_pruning() {
@@ -39,6 +41,89 @@ async fn history_is_copied_and_held_through_amending_and_pruning() {
         .await
         .unwrap_err();
     assert!(matches!(error, VcsError::UnknownRevision { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_fat_and_long_history_stays_where_it_is() {
+    let fixture = Fixture::new();
+    let noise: Vec<u8> = (0..2_000_000_u64)
+        .map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[5])
+        .collect();
+    fixture.write("fat", &noise);
+    fixture.commit_all("Fat");
+    let fat = fixture.plain(&["rev-parse", "HEAD:fat"]);
+    fs::remove_file(fixture.repository().join("fat")).unwrap();
+    let lean = fixture.commit_all("Lean");
+    let mut stream = String::new();
+    for number in 0..1_200 {
+        writeln!(
+            stream,
+            "commit refs/heads/main\ncommitter Op <op@example.org> {number} +0000"
+        )
+        .unwrap();
+        writeln!(stream, "data <<END\nCommit {number}\nEND").unwrap();
+        if number == 0 {
+            writeln!(stream, "from {lean}").unwrap();
+        }
+    }
+    fixture.plain_with_input(
+        &["fast-import", "--quiet", "--date-format=raw-permissive"],
+        &stream,
+    );
+    let (git, store, repository) = (&fixture.git, fixture.store(), fixture.repository());
+    let head = fixture.head();
+    git.fetch(&store, &repository, &head).await.unwrap();
+    let size = |folder: &Path| -> usize { files(folder).values().map(|(_, content)| content.len()).sum() };
+    assert!(size(&store) < 600_000, "{}", size(&store));
+    let log = git.log(&store, &head, 5_000).await.unwrap();
+    assert_eq!(log.len(), 1_000);
+    assert!(
+        log[0].ends_with(": Commit 1199") && log[999].ends_with(": Commit 200"),
+        "{log:?}"
+    );
+    let in_store = fixture
+        .plain_in(&store)
+        .args(["--git-dir=.", "cat-file", "-e", &fat])
+        .status()
+        .unwrap();
+    assert!(!in_store.success());
+
+    // Another base brings what it has beyond the first, and its own part of the log.
+    fixture.write("new", "new");
+    let next = fixture.commit_all("Next");
+    let before = size(&store);
+    git.fetch(&store, &repository, &next).await.unwrap();
+    assert!(size(&store) < before + 5_000, "{before} {}", size(&store));
+    git.fetch(&store, &repository, &lean).await.unwrap();
+    assert_eq!(git.log(&store, &lean, 5).await.unwrap().len(), 3);
+    for base in [&head, &next, &lean] {
+        let tree = git.tree_of(&store, base).await.unwrap();
+        git.lay(&store, &tree, &fixture.checkout()).await.unwrap();
+        assert_eq!(fixture.snapshot().await.0, tree);
+        let ours = files(&fixture.checkout().dir);
+        assert_eq!(ours.contains_key(&b"new"[..]), *base == next);
+        fs::remove_dir_all(fixture.checkout().dir).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_an_old_commit_had_and_an_earlier_base_had_not_comes() {
+    let fixture = Fixture::new();
+    fixture.write("again", "x");
+    fixture.commit_all("With it");
+    fs::remove_file(fixture.repository().join("again")).unwrap();
+    let without = fixture.commit_all("Without it");
+    let (git, store, repository) = (&fixture.git, fixture.store(), fixture.repository());
+    git.fetch(&store, &repository, &without).await.unwrap();
+    fixture.write("again", "x");
+    let with = fixture.commit_all("With it again");
+    git.fetch(&store, &repository, &with).await.unwrap();
+    let tree = git.tree_of(&store, &with).await.unwrap();
+    git.lay(&store, &tree, &fixture.checkout()).await.unwrap();
+    assert_eq!(
+        fs::read_to_string(fixture.checkout().dir.join("again")).unwrap(),
+        "x"
+    );
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ enum NetworkChoice {
 
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// The repository's folder
+    /// The repository's folder, or a folder of a repository, which becomes a project of its own
     path: PathBuf,
     /// The project's name [default: the folder's]
     #[arg(long)]
@@ -229,6 +229,7 @@ impl Set {
                 setup: self.commands.setup().unwrap_or(old.setup),
                 setup_network: self.commands.network().unwrap_or(old.setup_network),
                 checks: self.commands.checks().unwrap_or(old.checks),
+                folder: old.folder,
                 instructions: instructions.unwrap_or(old.instructions),
             };
             let change = ProjectChange {

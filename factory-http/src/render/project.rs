@@ -26,6 +26,9 @@ pub(crate) fn project(project: &Project) -> String {
                 .map_or("the repository's current branch".into(), sanitize::line)
         ),
     ];
+    if let Some(folder) = &settings.folder {
+        lines.insert(2, format!("  folder      {}", sanitize::line(folder)));
+    }
     lines.extend(commands("setup", &settings.setup, "none"));
     if settings.setup_network == SetupNetwork::Host {
         lines.push("              with the host's network".to_owned());
@@ -156,5 +159,20 @@ mod tests {
         the checks are red on the base: a run can be proven only once they are green
         next: factory run 'greeter' "what is to be done"
         "#);
+    }
+    #[test]
+    fn a_folder_of_a_repository_is_shown() {
+        let shown = serde_json::json!({
+            "id": 2, "name": "api", "local_path": "/src/mono", "created_at": "2026-01-31T12:00:00.000000Z",
+            "settings": {"checks": ["make test"], "folder": "services/api"},
+        });
+        insta::assert_snapshot!(project(&serde_json::from_value(shown).unwrap()), @r"
+        project 2: api
+          repository  /src/mono
+          folder      services/api
+          base        the repository's current branch
+          setup       none
+          checks      make test
+        ");
     }
 }

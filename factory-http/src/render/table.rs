@@ -27,10 +27,12 @@ pub(crate) fn runs(runs: &[Run], project_name: impl Fn(&Run) -> Option<String>) 
 /// Returns projects as a table.
 pub(crate) fn projects(projects: &[Project]) -> String {
     let rows = projects.iter().map(|project| {
+        let mut path = project.local_path.clone();
+        path.extend(&project.settings.folder);
         vec![
             project.id.to_string(),
             sanitize::short(&project.name, 32),
-            sanitize::line(&project.local_path.display().to_string()).into_owned(),
+            sanitize::line(&path.display().to_string()).into_owned(),
             sanitize::short(&project.settings.checks.join("; "), 60),
         ]
     });

@@ -98,17 +98,24 @@ impl Driver {
     pub(super) async fn surroundings(&self) -> Result<Surroundings, Error> {
         let mut surroundings = Surroundings {
             checks: self.checks().to_vec(),
+            folder: self.equipment.ground.project.settings.folder.clone(),
             instructions: self.equipment.ground.project.settings.instructions.clone(),
             ..Surroundings::default()
         };
         if let Some(tree) = self.state.base_tree() {
             let ground = &self.equipment.ground;
             let most = prompt::AGENTS_FILE.min(self.text_bound());
-            let agents = ground
-                .vcs
-                .read_file(&ground.store(), tree, "AGENTS.md", most)
-                .await?;
-            surroundings.agents_file = agents.map(|text| String::from_utf8_lossy(&text).into_owned());
+            let own = surroundings.folder.iter();
+            let own = own.map(|folder| format!("{folder}/AGENTS.md"));
+            for name in std::iter::once("AGENTS.md".to_owned()).chain(own) {
+                let (vcs, store) = (&ground.vcs, ground.store());
+                let agents = vcs.read_file(&store, tree, &name, most).await?;
+                if let Some(agents) = agents {
+                    let text = surroundings.agents_file.get_or_insert_default();
+                    text.push_str(&String::from_utf8_lossy(&agents));
+                    text.push('\n');
+                }
+            }
         }
         if let Some(check) = &self.state.base_check {
             for result in &check.results {
@@ -118,7 +125,8 @@ impl Driver {
                 surroundings.base_outputs.insert(result.output.clone(), bounded);
             }
         }
-        let checkout = self.equipment.place().checkout().dir;
+        let mut checkout = self.equipment.place().checkout().dir;
+        checkout.extend(&surroundings.folder);
         let listed =
             tokio::task::spawn_blocking(move || crate::agent::driver::prepare::top_level(&checkout)).await;
         surroundings.top_level = listed.unwrap_or_default();

@@ -5,7 +5,9 @@ use crate::agent::plan_reply::title;
 use crate::error::Error;
 use crate::journal::Entry;
 use crate::model::payload::{ApprovalDecided, ApprovalRequested};
-use crate::model::{Actor, ApprovalPolicy, ApprovalSubject, Decision, DecisionKind, NewEvent};
+use crate::model::{
+    Actor, ApprovalPolicy, ApprovalSubject, Decision, DecisionKind, NewEvent, ProjectSettings,
+};
 use crate::store::ApprovalChange;
 
 /// The longest first line of a commit message that is proposed.
@@ -29,6 +31,7 @@ impl Driver {
             check.results.is_empty(),
             unchanged,
             &check.sensitive,
+            &self.equipment.ground.project.settings,
         );
         let subject = ApprovalSubject::Tree {
             base,
@@ -78,6 +81,7 @@ fn objection(
     unchecked: bool,
     unchanged: bool,
     sensitive: &[String],
+    project: &ProjectSettings,
 ) -> Option<String> {
     if unchanged {
         return Some("nothing was changed; approving it ends the run without a commit".to_owned());
@@ -90,6 +94,14 @@ fn objection(
     }
     if policy == ApprovalPolicy::Ask {
         return Some("the run was filed to be approved by the operator".to_owned());
+    }
+    let outside = sensitive.iter().filter(|path| !project.covers(path));
+    let outside: Vec<&str> = outside.map(String::as_str).collect();
+    if let (Some(folder), false) = (&project.folder, outside.is_empty()) {
+        return Some(format!(
+            "it changes files outside of the project's folder `{folder}`: {}",
+            outside.join(", ")
+        ));
     }
     if !sensitive.is_empty() {
         return Some(format!(
@@ -124,7 +136,8 @@ mod tests {
     fn only_a_proven_change_that_leaves_the_proof_alone_passes_by_itself() {
         use ApprovalPolicy::{Ask, Unattended};
         let lock = ["Cargo.lock".to_owned()];
-        assert_eq!(objection(Unattended, true, false, false, &[]), None);
+        let whole = ProjectSettings::default();
+        assert_eq!(objection(Unattended, true, false, false, &[], &whole), None);
         for (policy, green, unchecked, unchanged, sensitive) in [
             (Ask, true, false, false, &[][..]),
             (Unattended, false, false, false, &[]),
@@ -132,8 +145,17 @@ mod tests {
             (Unattended, true, false, true, &[]),
             (Unattended, true, false, false, &lock),
         ] {
-            assert!(objection(policy, green, unchecked, unchanged, sensitive).is_some());
+            assert!(objection(policy, green, unchecked, unchanged, sensitive, &whole).is_some());
         }
+        let part = ProjectSettings {
+            folder: Some("api".to_owned()),
+            ..ProjectSettings::default()
+        };
+        let paths = ["api/Cargo.lock".to_owned(), "web/page".to_owned()];
+        assert_eq!(
+            objection(Unattended, true, false, false, &paths, &part).unwrap(),
+            "it changes files outside of the project's folder `api`: web/page"
+        );
     }
 
     #[test]

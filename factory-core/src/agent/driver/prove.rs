@@ -46,7 +46,7 @@ impl Driver {
         let sensitive = match self.state.base_tree() {
             Some(base) => {
                 let diff = vcs.diff(&store, base, &snapshot.tree, &[]).await?;
-                sensitive_paths(&diff, &commands)
+                sensitive_paths(&diff, &commands, &self.equipment.ground.project.settings)
             }
             None => Vec::new(),
         };

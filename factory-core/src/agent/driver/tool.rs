@@ -252,7 +252,7 @@ impl Driver {
         timeout: Option<Duration>,
     ) -> Result<Then, Error> {
         let spec = CommandSpec {
-            script: script.clone(),
+            script: self.equipment.ground.script(&script),
             checkout: self.equipment.place().checkout().dir,
             home: self.equipment.place().home(),
             network: Network::Off,

@@ -47,10 +47,16 @@ fn the_opening_says_what_is_known_and_nothing_else() {
         checks: vec!["cargo test".to_owned()],
         instructions: Some("Use tabs.\n".to_owned()),
         agents_file: Some("# Conventions\nBe brief.\n".to_owned()),
+        folder: None,
         top_level: vec!["Cargo.toml".to_owned(), "src/".to_owned()],
         ..Surroundings::default()
     };
     insta::assert_snapshot!("opening_with_everything", opening(&all, &surroundings));
+    let folder = Surroundings {
+        folder: Some("services/api".to_owned()),
+        ..surroundings
+    };
+    insta::assert_snapshot!("opening_in_a_folder", opening(&all, &folder));
     insta::assert_snapshot!(
         "opening_with_nothing",
         opening(&state(), &Surroundings::default())

@@ -8,6 +8,7 @@ use crate::store::{Page, StoreError};
 pub async fn a_project_comes_back_as_it_was_stored(store: Fresh) {
     let mut new = new_project("shop");
     new.settings = ProjectSettings {
+        folder: Some("services/api".into()),
         base_ref: Some("main".to_owned()),
         setup: vec!["npm ci".to_owned()],
         setup_network: SetupNetwork::Host,

@@ -55,11 +55,34 @@ impl Git {
             return Ok(commit);
         }
         if name == "HEAD" {
-            return Err(VcsError::Empty(shadow.located.root.clone()));
+            return Err(self.nothing_at_head(&shadow).await?);
         }
         Err(VcsError::UnknownRevision {
             repository: repository.to_owned(),
             name: name.escape_debug().to_string(),
+        })
+    }
+
+    /// Says why `HEAD` leads to no commit.
+    async fn nothing_at_head(&self, shadow: &Shadow) -> Result<VcsError, VcsError> {
+        let repository = shadow.located.root.clone();
+        let branch = self
+            .call_on(shadow, "read HEAD")
+            .args(["symbolic-ref", "--quiet", "HEAD"])
+            .run()
+            .await?;
+        let others = self
+            .call_on(shadow, "list branches")
+            .args(["for-each-ref", "--count=1", "refs/heads/"])
+            .output()
+            .await?;
+        let branch = String::from_utf8_lossy(&branch.stdout).trim().to_owned();
+        Ok(match branch.strip_prefix("refs/heads/") {
+            Some(branch) if !others.is_empty() => VcsError::Unborn {
+                repository,
+                branch: branch.to_owned(),
+            },
+            _ => VcsError::Empty(repository),
         })
     }
 
@@ -99,7 +122,7 @@ impl Git {
         }
         if shadow.format.partial {
             note(
-                "partial clone: objects that are not there are not fetched; a run fails where it needs them",
+                "partial clone: objects that are not there are not fetched; a commit that lacks files is refused",
             );
         }
         if shadow.format.sparse {
@@ -195,6 +218,8 @@ impl Git {
             "--ignore-submodules=all",
             "--no-renames",
         ]);
+        let same_file = shadow.format.same_file.iter();
+        let call = same_file.fold(call, |call, (name, value)| call.setting(name, value));
         let output = call.deadline(LOOK).cut_at(4096).run().await;
         match output {
             Ok(output) => output.cut || output.code != Some(0) || !output.stdout.is_empty(),

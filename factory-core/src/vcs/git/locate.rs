@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::vcs::VcsError;
+use crate::vcs::{self, VcsError};
 
 /// The largest of git's small pointer files that is read.
 const MOST_POINTER: u64 = 64 << 10;
@@ -86,6 +86,34 @@ pub(super) fn locate(path: &Path, trusted_owners: &[u32]) -> Result<Located, Vcs
     Err(VcsError::NotARepository(path.to_owned()))
 }
 
+/// Tells where `path` lies in the repository that it is, or lies in.
+pub(super) fn place_in_repository(path: &Path, trusted_owners: &[u32]) -> Result<vcs::Located, VcsError> {
+    let located = locate(path, trusted_owners)?;
+    let absolute = fs::canonicalize(path).map_err(super::io_error("find", path))?;
+    let below = absolute
+        .strip_prefix(&located.root)
+        .ok()
+        .filter(|below| !below.as_os_str().is_empty())
+        .filter(|_| !located.bare && !absolute.starts_with(&located.git_dir));
+    let folder = match below.map(Path::to_str) {
+        None => None,
+        Some(Some(folder)) => Some(folder.to_owned()),
+        Some(None) => {
+            return Err(VcsError::BadPath {
+                path: path.to_owned(),
+                problem: format!(
+                    "has a name that is no UTF-8 and cannot be a project of its own; name `{}` instead",
+                    located.root.display()
+                ),
+            });
+        }
+    };
+    Ok(vcs::Located {
+        root: located.root,
+        folder,
+    })
+}
+
 /// Reads a small file of one line beginning with `prefix`, as bytes of a path.
 fn read_pointer(file: &Path, prefix: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
@@ -123,8 +151,8 @@ fn check_owner(folder: &Path, trusted_owners: &[u32]) -> Result<(), VcsError> {
 fn owner_problem(owner: u32, ours: u32, trusted: &[u32]) -> Option<String> {
     (owner != ours && !trusted.contains(&owner)).then(|| {
         format!(
-            "belongs to user {owner} and the factory runs as user {ours}; run it as the owner, or name the owner as \
-             trusted"
+            "belongs to user {owner} and the factory runs as user {ours}; run the factory as its owner, or make it \
+             yours with `chown -R`"
         )
     })
 }
@@ -139,7 +167,8 @@ mod tests {
         assert_eq!(owner_problem(1000, 0, &[1000]), None);
         assert_eq!(
             owner_problem(1000, 0, &[1001]).unwrap(),
-            "belongs to user 1000 and the factory runs as user 0; run it as the owner, or name the owner as trusted"
+            "belongs to user 1000 and the factory runs as user 0; run the factory as its owner, or make it yours with \
+             `chown -R`"
         );
     }
 }

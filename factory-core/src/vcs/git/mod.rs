@@ -8,6 +8,7 @@
 
 mod command;
 mod diff;
+mod fetch;
 mod guard;
 mod init;
 mod inspect;
@@ -35,7 +36,7 @@ use self::command::Call;
 use self::locks::Locks;
 pub use self::program::{GitVersion, ProgramFacts};
 use self::written::Written;
-use super::{Checkout, Diff, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError};
+use super::{Checkout, Diff, Located, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError};
 use crate::model::{CommitId, TreeId};
 
 /// Version control by the git program.
@@ -131,6 +132,14 @@ impl Vcs for Git {
         format!("git {} at {}", self.program.version, self.program.path.display())
     }
 
+    async fn locate(&self, path: &Path) -> Result<Located, VcsError> {
+        let (path, owners) = (path.to_owned(), self.trusted_owners.clone());
+        blocking("open the repository", move || {
+            locate::place_in_repository(&path, &owners)
+        })
+        .await
+    }
+
     async fn inspect(&self, path: &Path) -> Result<RepositoryFacts, VcsError> {
         self.inspect_repository(path).await
     }
@@ -171,6 +180,10 @@ impl Vcs for Git {
         paths: &[String],
     ) -> Result<Diff, VcsError> {
         self.diff_trees(store, old, new, paths).await
+    }
+
+    async fn has_folder(&self, store: &Path, tree: &TreeId, path: &str) -> Result<bool, VcsError> {
+        self.is_folder_of_tree(store, tree, path).await
     }
 
     async fn read_file(

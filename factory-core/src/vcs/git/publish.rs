@@ -71,7 +71,9 @@ impl Git {
             }
             None => {}
         }
-        self.bring(&store, &shadow, commit, &note, cancel).await?;
+        if let Err(error) = self.bring(&store, &shadow, commit, &note, cancel).await {
+            return Err(self.explain_gap(&store, &shadow, commit, error).await);
+        }
         if cancel.is_cancelled() {
             release(&shadow, note).await?;
             return Err(VcsError::Cancelled("publish".into()));
@@ -112,7 +114,11 @@ impl Git {
             .await?;
         let refs = String::from_utf8_lossy(&refs).into_owned();
         let reached = self
-            .existing(self.call_on(shadow, "look up refs"), refs.lines())
+            .existing(
+                self.call_on(shadow, "look up refs"),
+                &["commit", "tag"],
+                refs.lines(),
+            )
             .await?;
         let mut wanted = format!("{commit}\n");
         for id in reached {
@@ -133,6 +139,12 @@ impl Git {
             .output()
             .await?;
         if !missing.trim_ascii().is_empty() {
+            // A pack that cannot be finished would leave its beginning in the repository.
+            with_store("look whether all is there")
+                .args(["rev-list", "--objects", "--quiet", "--stdin"])
+                .input(wanted.clone())
+                .output()
+                .await?;
             let pack = with_store("pack the commit")
                 .args([
                     "pack-objects",
@@ -154,6 +166,41 @@ impl Git {
             release(shadow, note.to_owned()).await?;
         }
         connected.map(drop)
+    }
+
+    /// Says what to do where the commit stands on one that the repository has dropped with what lies before it: the
+    /// store has the files of a base, and those of the commits before it only in the repository.
+    async fn explain_gap(
+        &self,
+        store: &Path,
+        shadow: &Shadow,
+        commit: &CommitId,
+        error: VcsError,
+    ) -> VcsError {
+        let VcsError::Failed { action, detail } = error else {
+            return error;
+        };
+        let gap = async {
+            let listed = self
+                .call_in_store(store, "read the commit")?
+                .args(["rev-list", "--parents", "--no-walk", commit.as_str()])
+                .output()
+                .await?;
+            let listed = String::from_utf8_lossy(&listed).into_owned();
+            let bases: Vec<&str> = listed.split_ascii_whitespace().skip(1).collect();
+            let lookup = self.call_on(shadow, "look up the base");
+            let there = self.existing(lookup, &["commit"], bases.iter().copied()).await?;
+            let gone = bases.iter().find(|&&base| !there.iter().any(|id| id == base));
+            Ok::<_, VcsError>(gone.map(|&base| base.to_owned()))
+        };
+        let detail = match gap.await {
+            Ok(Some(base)) => format!(
+                "the repository no longer has commit {base}, which the result stands on, nor all of what lies before it; \
+                 fetch it from where it still is, or file the goal again on a commit that is there ({detail})"
+            ),
+            _ => detail,
+        };
+        VcsError::Failed { action, detail }
     }
 
     /// Walks what the branch would reach beyond the repository's refs, without the store's objects.

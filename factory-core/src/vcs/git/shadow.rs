@@ -45,6 +45,8 @@ pub(super) struct Format {
     pub(super) partial: bool,
     /// Whether only a part of the files is checked out.
     pub(super) sparse: bool,
+    /// Settings by which a file in the working tree is the same as the one that is stored; none of them runs anything.
+    pub(super) same_file: Vec<(&'static str, &'static str)>,
 }
 
 /// The stand-in. Its folder goes when it is dropped; the links' targets stay.
@@ -138,6 +140,28 @@ fn is_true(text: &str) -> bool {
     matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1")
 }
 
+/// Takes over what decides whether a file counts as changed: line ends, and modes that the file system does not keep.
+fn same_file(entries: &[(String, String)]) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    let lower = |name| value(entries, name).map(str::to_ascii_lowercase);
+    match lower("core.autocrlf").as_deref() {
+        Some("input") => found.push(("core.autocrlf", "input")),
+        Some(text) if is_true(text) => found.push(("core.autocrlf", "true")),
+        _ => {}
+    }
+    match lower("core.eol").as_deref() {
+        Some("crlf") => found.push(("core.eol", "crlf")),
+        Some("lf") => found.push(("core.eol", "lf")),
+        _ => {}
+    }
+    for name in ["core.filemode", "core.symlinks"] {
+        if value(entries, name).is_some_and(|text| !is_true(text)) {
+            found.push((name, "false"));
+        }
+    }
+    found
+}
+
 fn read_format(located: &Located, entries: &[(String, String)]) -> Result<Format, VcsError> {
     let unknown = |what: String| VcsError::BadPath {
         path: located.root.clone(),
@@ -180,6 +204,7 @@ fn read_format(located: &Located, entries: &[(String, String)]) -> Result<Format
         partial: value(entries, "extensions.partialclone").is_some()
             || entries.iter().any(|(name, value)| promised(name, value)),
         sparse: value(entries, "core.sparsecheckout").is_some_and(is_true),
+        same_file: same_file(entries),
     };
     if format.refs == "reftable" && located.git_dir != located.common_dir {
         // Its `HEAD` lies in a table of its own beside the shared one.
@@ -285,6 +310,7 @@ mod tests {
             shared: None,
             partial: false,
             sparse: false,
+            same_file: Vec::new(),
         };
         assert_eq!(format(&[]), Ok(plain.clone()));
         let expected = Format {
@@ -292,6 +318,7 @@ mod tests {
             shared: Some("0660".into()),
             partial: true,
             sparse: true,
+            same_file: vec![("core.autocrlf", "input"), ("core.filemode", "false")],
             ..plain.clone()
         };
         let configuration = [
@@ -300,6 +327,9 @@ mod tests {
             ("core.sharedrepository", "0660"),
             ("remote.origin.promisor", "true"),
             ("core.sparsecheckout", "true"),
+            ("core.autocrlf", "Input"),
+            ("core.eol", "!touch pwn"),
+            ("core.filemode", "off"),
         ];
         assert_eq!(format(&configuration), Ok(expected));
         assert_eq!(format(&[("core.sharedrepository", "group\n[alias]")]), Ok(plain));

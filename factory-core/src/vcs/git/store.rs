@@ -1,13 +1,10 @@
-//! The factory's own bare store of a project: made once, fed from the operator's repository, holding what runs need.
-//!
-//! Objects are copied, never borrowed (`alternates`): what the operator amends and prunes must not take a run's base
-//! away. They travel as a pack from one plumbing command to another, so nothing on either side is negotiated or run.
+//! The factory's own bare store of a project: made once, with attributes of its own, holding what runs need. `fetch`
+//! feeds it from the operator's repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::command::{Call, TRANSFER};
-use super::shadow::Shadow;
+use super::command::Call;
 use super::{Git, blocking, io_error, names, parse_id};
 use crate::model::{CommitId, TreeId};
 use crate::vcs::{NewCommit, VcsError};
@@ -16,12 +13,9 @@ use crate::vcs::{NewCommit, VcsError};
 /// no file that a diff would not show. What stands in a file is what is stored and shown.
 const ATTRIBUTES: &str = "* -text !eol !crlf -ident !filter !working-tree-encoding !diff !whitespace\n";
 
-/// The largest list of shallow commits that is copied.
-const MOST_SHALLOW: u64 = 64 << 20;
-
 impl Git {
     /// Makes the store, or checks that it is ours.
-    async fn ensure_store(&self, store: &Path, format: &str) -> Result<PathBuf, VcsError> {
+    pub(super) async fn ensure_store(&self, store: &Path, format: &str) -> Result<PathBuf, VcsError> {
         let store = absolute(store)?;
         if store.join("info/attributes").exists() {
             check_store(&store)?;
@@ -74,105 +68,11 @@ impl Git {
         Ok(self.call(action).git_dir(&store))
     }
 
-    pub(super) async fn fetch_commit(
-        &self,
-        store: &Path,
-        repository: &Path,
-        commit: &CommitId,
-    ) -> Result<(), VcsError> {
-        let shadow = self.shadow(repository).await?;
-        let _held = self.locks.hold(&absolute(store)?).await;
-        let store = self.ensure_store(store, &shadow.format.objects).await?;
-        let hold = format!("refs/factory/base/{commit}");
-        if self.ref_target(&store, &hold).await?.as_ref() == Some(commit) {
-            return Ok(());
-        }
-        let known = self
-            .existing(self.call_on(&shadow, "look up the commit"), [commit.as_str()])
-            .await?;
-        if known.is_empty() {
-            return Err(VcsError::UnknownRevision {
-                repository: repository.to_owned(),
-                name: commit.to_string(),
-            });
-        }
-        self.copy_history(&shadow, &store, commit).await?;
-        self.call_in_store(&store, "hold the commit")?
-            .args(["update-ref", "--no-deref", &hold, commit.as_str()])
-            .output()
-            .await?;
-        Ok(())
-    }
-
-    async fn copy_history(&self, shadow: &Shadow, store: &Path, commit: &CommitId) -> Result<(), VcsError> {
-        // What an earlier fetch brought is complete, down to where the repository's own history was cut off.
-        let held = self
-            .call_in_store(store, "list the store's commits")?
-            .args(["for-each-ref", "--format=%(objectname)", "refs/factory/base/"])
-            .output()
-            .await?;
-        let held = String::from_utf8_lossy(&held).into_owned();
-        let common = self
-            .existing(self.call_on(shadow, "look up commits"), held.lines())
-            .await?;
-        copy_shallow(shadow, store).await?;
-        let mut wanted = format!("{commit}\n");
-        for id in common {
-            wanted.push('^');
-            wanted.push_str(&id);
-            wanted.push('\n');
-        }
-        let mut pack = self
-            .call_on(shadow, "read the history")
-            // No search for new deltas: the objects come as they are, quickly.
-            .args([
-                "pack-objects",
-                "--revs",
-                "--stdout",
-                "--quiet",
-                "--delta-base-offset",
-                "--window=0",
-            ])
-            .arg("--no-use-bitmap-index");
-        if shadow.format.partial {
-            pack = pack.arg("--missing=allow-any");
-        }
-        let index = self
-            .call_in_store(store, "store the history")?
-            .args(["index-pack", "--stdin"])
-            .deadline(TRANSFER);
-        pack.input(wanted).deadline(TRANSFER).pipe_into(index).await?;
-        self.check_complete(shadow, store, commit).await
-    }
-
-    /// Checks that the commit's own files have all come: a partial clone may lack some of them.
-    async fn check_complete(&self, shadow: &Shadow, store: &Path, commit: &CommitId) -> Result<(), VcsError> {
-        if !shadow.format.partial {
-            return Ok(());
-        }
-        let checked = self
-            .call_in_store(store, "check the commit's files")?
-            .args(["rev-list", "--objects", "--quiet", "--no-walk"])
-            .arg(format!("{commit}^{{tree}}"))
-            .deadline(TRANSFER)
-            .output()
-            .await;
-        checked.map(drop).map_err(|error| match error {
-            VcsError::Failed { action, detail } => VcsError::Failed {
-                action,
-                detail: format!(
-                    "the repository is a partial clone and lacks files of this commit; `git backfill` or `git fetch \
-                     --refetch --no-filter` brings them ({detail})"
-                ),
-            },
-            other => other,
-        })
-    }
-
-    /// Returns those of the objects that are there.
+    /// Returns those of the objects that are there and of one of these kinds.
     pub(super) async fn existing<'a>(
         &self,
         call: Call,
+        kinds: &[&str],
         ids: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<String>, VcsError> {
         let mut input = String::new();
@@ -191,12 +91,12 @@ impl Git {
         Ok(String::from_utf8_lossy(&output)
             .lines()
             .filter_map(|line| line.split_once(' '))
-            .filter(|(_, kind)| matches!(*kind, "commit" | "tag"))
+            .filter(|(_, kind)| kinds.contains(kind))
             .map(|(id, _)| id.to_owned())
             .collect())
     }
 
-    async fn ref_target(&self, store: &Path, name: &str) -> Result<Option<CommitId>, VcsError> {
+    pub(super) async fn ref_target(&self, store: &Path, name: &str) -> Result<Option<CommitId>, VcsError> {
         let output = self
             .call_in_store(store, "read a ref of the store")?
             .args(["for-each-ref", "--format=%(objectname)", name])
@@ -306,41 +206,6 @@ pub(super) fn check_store(store: &Path) -> Result<(), VcsError> {
         }),
         Err(error) => Err(io_error("read", &file)(error)),
     }
-}
-
-/// Where the repository's history is cut off, the store's is cut off as well.
-async fn copy_shallow(shadow: &Shadow, store: &Path) -> Result<(), VcsError> {
-    let (theirs, ours) = (shadow.located.common_dir.join("shallow"), store.join("shallow"));
-    blocking("read the history", move || {
-        let read = |file: &Path| match fs::metadata(file) {
-            Ok(metadata) if metadata.is_file() && metadata.len() <= MOST_SHALLOW => {
-                fs::read_to_string(file).map_err(io_error("read", file))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            Ok(_) => Err(VcsError::BadPath {
-                path: file.to_owned(),
-                problem: "is no list of shallow commits".into(),
-            }),
-            Err(error) => Err(io_error("read", file)(error)),
-        };
-        let mut lines: Vec<String> = Vec::new();
-        for file in [&ours, &theirs] {
-            lines.extend(
-                read(file)?
-                    .lines()
-                    .filter(|line| line.parse::<CommitId>().is_ok())
-                    .map(str::to_owned),
-            );
-        }
-        if lines.is_empty() {
-            return Ok(());
-        }
-        lines.sort();
-        lines.dedup();
-        lines.push(String::new());
-        write_whole(&ours, lines.join("\n").as_bytes())
-    })
-    .await
 }
 
 /// Writes a file so that it is there as a whole or not at all.

@@ -212,6 +212,26 @@ impl Git {
             .collect())
     }
 
+    pub(super) async fn is_folder_of_tree(
+        &self,
+        store: &Path,
+        tree: &TreeId,
+        path: &str,
+    ) -> Result<bool, VcsError> {
+        if !can_be_in_a_tree(path) {
+            return Ok(false);
+        }
+        let mut input = format!("{tree}:{path}").into_bytes();
+        input.push(0);
+        let output = self
+            .call_in_store(store, "look for a folder")?
+            .args(["cat-file", "-z", "--batch-check=%(objecttype)"])
+            .input(input)
+            .output()
+            .await?;
+        Ok(output == b"tree\n")
+    }
+
     pub(super) async fn read_file_of_tree(
         &self,
         store: &Path,
@@ -219,8 +239,7 @@ impl Git {
         path: &str,
         limit: usize,
     ) -> Result<Option<Vec<u8>>, VcsError> {
-        let named = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !named || path.contains('\0') {
+        if !can_be_in_a_tree(path) {
             return Ok(None);
         }
         let mut input = format!("{tree}:{path}").into_bytes();
@@ -235,6 +254,10 @@ impl Git {
             .await?;
         Ok(content_of_blob(output, limit))
     }
+}
+
+fn can_be_in_a_tree(path: &str) -> bool {
+    !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Takes the content out of what `cat-file --batch` printed: a line with type and size, the content, a line end.

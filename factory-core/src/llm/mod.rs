@@ -84,6 +84,10 @@ pub enum Thinking {
 }
 
 impl Thinking {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands a field by reference"
+    )]
     fn is_as_is(&self) -> bool {
         *self == Self::AsIs
     }

@@ -4,18 +4,23 @@
 //! byte), endless, or lying, so there is no total deadline, but every wait and every buffer has an end, and what a
 //! server says in an error is shortened and stripped of control characters before anybody sees it.
 
+mod answer;
 mod failure;
+mod pace;
 
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 pub(super) use self::failure::ServerReport;
 use self::failure::{causes, is_busy, retry_after, shortened};
+pub(super) use self::pace::Pace;
 use super::LlmError;
 use super::server::{BaseUrl, Bounds, Secret, Server};
 
@@ -94,21 +99,31 @@ impl Transport {
             .await
             .map_err(|_| self.late("the first byte", self.bounds.first_byte))?
             .map_err(|error| self.lost(error))?;
-        let media_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .map(|value| value.trim().to_ascii_lowercase())
-            .unwrap_or_default();
-        if !response.status().is_success() {
-            return Err(self.refusal(response).await);
-        }
+        let response = self.accepted(response).await?;
+        let media_type = header_word(response.headers(), &CONTENT_TYPE);
         // Only what is surely no stream is refused: small servers are careless about the media type.
         if media_type != accept && matches!(media_type.as_str(), "application/json" | "text/html") {
             return Err(self.no_stream(response, &media_type, accept).await);
         }
         Ok(self.bounded(response, started + self.bounds.first_byte))
+    }
+
+    /// Returns a reply that is a success and readable as it comes; anything else is an error.
+    async fn accepted(&self, response: Response) -> Result<Response, LlmError> {
+        // Compression is never asked for: what a few bytes unpack to has no bound.
+        let encoding = header_word(response.headers(), &CONTENT_ENCODING);
+        let is_compressed = !matches!(encoding.as_str(), "" | "identity");
+        match response.status() {
+            StatusCode::OK if is_compressed => Err(self.bad_reply(format!(
+                "it is compressed ({encoding}), which was not asked for and is not unpacked; \
+                 turn compression off for this address"
+            ))),
+            StatusCode::OK => Ok(response),
+            status if status.is_success() => {
+                Err(self.bad_reply(format!("it is a {} and holds no reply", status.as_u16())))
+            }
+            _ => Err(self.refusal(response, is_compressed).await),
+        }
     }
 
     /// Bounds the waits and the length of a body.
@@ -117,6 +132,7 @@ impl Transport {
             body: BoxStream<'static, reqwest::Result<Vec<u8>>>,
             transport: Transport,
             first_byte_until: Option<tokio::time::Instant>,
+            pace: Pace,
             left: usize,
         }
         let state = State {
@@ -126,6 +142,7 @@ impl Transport {
                 .boxed(),
             transport: self.clone(),
             first_byte_until: Some(first_byte_until),
+            pace: Pace::new(&self.bounds),
             left: self.bounds.reply_bytes,
         };
         stream::try_unfold(state, |mut state| async move {
@@ -138,7 +155,9 @@ impl Transport {
                     bounds.idle,
                 ),
             };
-            let bytes = match tokio::time::timeout_at(until, state.body.next()).await {
+            let due = until.min(state.pace.until());
+            let bytes = match tokio::time::timeout_at(due, state.body.next()).await {
+                Err(_) if due < until => return Err(state.transport.bound_passed(state.pace.shortfall())),
                 Err(_) => return Err(state.transport.late(what, bound)),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
@@ -148,6 +167,7 @@ impl Transport {
                 }
                 Ok(Some(Ok(bytes))) => bytes,
             };
+            state.pace.heard(bytes.len());
             state.left = state.left.checked_sub(bytes.len()).ok_or_else(|| {
                 state
                     .transport
@@ -159,7 +179,7 @@ impl Transport {
     }
 
     /// Turns a reply that is no success into an error.
-    async fn refusal(&self, response: Response) -> LlmError {
+    async fn refusal(&self, response: Response, is_compressed: bool) -> LlmError {
         let status = response.status();
         let retry_after = response
             .headers()
@@ -173,7 +193,11 @@ impl Transport {
                     .to_owned(),
             };
         }
-        let body = self.error_body(response).await;
+        let body = if is_compressed {
+            "(compressed)".to_owned()
+        } else {
+            self.error_body(response).await
+        };
         let report = ServerReport::of_body(&body);
         self.failure(Some(status), &report, retry_after)
     }
@@ -242,7 +266,7 @@ impl Transport {
     }
 
     /// Returns a server's words as they may be shown: short, on one line, without the key.
-    fn shown(&self, words: &str) -> String {
+    pub(super) fn shown(&self, words: &str) -> String {
         let mut hidden = words.to_owned();
         for secret in self.secrets.iter().filter(|secret| !secret.expose().is_empty()) {
             hidden = hidden.replace(secret.expose(), "[key]");
@@ -252,6 +276,10 @@ impl Transport {
 
     /// Returns the error for a request that got no reply.
     fn lost(&self, error: reqwest::Error) -> LlmError {
+        if !error.is_connect() {
+            let causes = causes(&error.without_url());
+            return self.bad_reply(format!("it broke off before it began, or is no HTTP: {causes}"));
+        }
         LlmError::Unreachable {
             endpoint: self.endpoint.clone(),
             source: Box::new(error.without_url()),
@@ -271,10 +299,20 @@ impl Transport {
     }
 
     /// Returns the error for a reply that cannot be used.
-    pub(super) fn bad_reply(&self, detail: String) -> LlmError {
+    pub(super) fn bad_reply(&self, detail: impl AsRef<str>) -> LlmError {
         LlmError::BadReply {
             endpoint: self.endpoint.clone(),
-            detail,
+            // It may quote a header or a field of the server's.
+            detail: self.shown(detail.as_ref()),
         }
     }
+}
+
+/// Returns a header's first word in lower case; empty if there is none.
+fn header_word(headers: &HeaderMap, name: &HeaderName) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    let word = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    word.trim().to_ascii_lowercase()
 }

@@ -3,7 +3,9 @@
 mod capabilities;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod guarded;
 pub mod openai;
+mod repetition;
 pub mod scripted;
 pub mod server;
 pub mod server_sent_events;

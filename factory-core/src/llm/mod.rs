@@ -3,8 +3,10 @@
 mod capabilities;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod event_stream;
 pub mod guarded;
 pub mod openai;
+mod plausibility;
 mod repetition;
 pub mod scripted;
 pub mod server;

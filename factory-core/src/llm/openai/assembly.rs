@@ -7,26 +7,19 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::usage;
+use crate::llm::event_stream::{Assembly, Problem, event_json};
+use crate::llm::repetition::Repetition;
+use crate::llm::server_sent_events::ServerSentEvent;
 use crate::llm::transport::ServerReport;
 use crate::llm::{Delta, EndReason, TokenCount, ToolCall};
 
 /// The mark of the stream's end.
 const DONE: &str = "[DONE]";
 
-/// What is wrong with a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Problem {
-    /// The server reports a failure within the stream.
-    Reported(ServerReport),
-    /// A piece is no JSON, or the stream ended too early.
-    Bad(String),
-    /// The reply asks for too many tools.
-    TooManyToolCalls,
-}
-
 /// A reply in the making.
 #[derive(Debug)]
-pub(super) struct Assembly {
+pub(super) struct OpenAiAssembly {
     tool_call_limit: usize,
     calls: Vec<PartialCall>,
     tokens: Option<TokenCount>,
@@ -42,9 +35,10 @@ struct PartialCall {
     id: String,
     name: String,
     arguments: String,
+    repetition: Repetition,
 }
 
-impl Assembly {
+impl OpenAiAssembly {
     /// Returns an empty reply that may ask for so many tools.
     pub(super) fn new(tool_call_limit: usize) -> Self {
         Self {
@@ -55,56 +49,6 @@ impl Assembly {
             has_seen_choice: false,
             is_done: false,
         }
-    }
-
-    /// Returns whether the server has marked the end of the stream.
-    pub(super) fn is_done(&self) -> bool {
-        self.is_done
-    }
-
-    /// Returns whether the server has said why the reply ended, so that only the token count may be missing.
-    pub(super) fn is_finished(&self) -> bool {
-        self.is_done || self.end.is_some()
-    }
-
-    /// Takes an event and appends what can be shown at once; tool calls come at the end, when they are whole.
-    pub(super) fn take(&mut self, name: &str, data: &str, deltas: &mut Vec<Delta>) -> Result<(), Problem> {
-        let data = data.trim();
-        if data.is_empty() || self.is_done {
-            return Ok(());
-        }
-        if data == DONE {
-            self.is_done = true;
-            return Ok(());
-        }
-        let chunk: Value = match serde_json::from_str(data) {
-            Ok(chunk) => chunk,
-            Err(_) if name == "error" => return Err(Problem::Reported(ServerReport::of_body(data))),
-            Err(error) => return Err(Problem::Bad(format!("a piece of the stream is no JSON: {error}"))),
-        };
-        if let Some(report) = ServerReport::of_error(&chunk) {
-            return Err(Problem::Reported(report));
-        }
-        if name == "error" {
-            // The older shape: the error's fields without `error` around them.
-            let wrapped = serde_json::json!({ "error": chunk });
-            return Err(Problem::Reported(
-                ServerReport::of_error(&wrapped).unwrap_or_default(),
-            ));
-        }
-        if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
-            let count = |name| usage.get(name).and_then(Value::as_u64);
-            self.tokens = Some(TokenCount {
-                prompt: count("prompt_tokens"),
-                completion: count("completion_tokens"),
-                ..TokenCount::default()
-            });
-        }
-        // More than one choice is never asked for.
-        if let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) {
-            self.take_choice(choice, deltas)?;
-        }
-        Ok(())
     }
 
     fn take_choice(&mut self, choice: &Value, deltas: &mut Vec<Delta>) -> Result<(), Problem> {
@@ -189,14 +133,67 @@ impl Assembly {
         }
         match arguments {
             Value::Null => {}
-            Value::String(text) => call.arguments.push_str(text),
+            Value::String(text) => {
+                call.arguments.push_str(text);
+                if call.repetition.take(text) {
+                    return Err(Problem::Repeating);
+                }
+            }
             whole => call.arguments.push_str(&whole.to_string()),
         }
         Ok(())
     }
+}
 
-    /// Takes the end of the stream and returns the last pieces: tool calls, the token count, the end.
-    pub(super) fn finish(self) -> Result<Vec<Delta>, Problem> {
+impl Assembly for OpenAiAssembly {
+    /// Tool calls come at the end, when they are whole.
+    fn take(&mut self, name: &str, data: &str, deltas: &mut Vec<Delta>) -> Result<(), Problem> {
+        let data = data.trim();
+        if data.is_empty() || self.is_done {
+            return Ok(());
+        }
+        if data == DONE {
+            self.is_done = true;
+            return Ok(());
+        }
+        let chunk = match event_json(data) {
+            Ok(chunk) => chunk,
+            Err(_) if name == "error" => return Err(Problem::Reported(ServerReport::of_body(data))),
+            Err(problem) => return Err(problem),
+        };
+        if let Some(report) = ServerReport::of_error(&chunk) {
+            return Err(Problem::Reported(report));
+        }
+        if name == "error" {
+            // The older shape: the error's fields without `error` around them.
+            let wrapped = serde_json::json!({ "error": chunk });
+            return Err(Problem::Reported(
+                ServerReport::of_error(&wrapped).unwrap_or_default(),
+            ));
+        }
+        if let Some(tokens) = usage::of_chunk(&chunk) {
+            self.tokens = Some(tokens);
+        }
+        // More than one choice is never asked for.
+        if let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) {
+            self.take_choice(choice, deltas)?;
+        }
+        Ok(())
+    }
+
+    fn says_something(&self, event: &ServerSentEvent) -> bool {
+        !event.data.trim().is_empty()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.is_done || self.end.is_some()
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    fn finish(self) -> Result<Vec<Delta>, Problem> {
         if !self.is_finished() {
             return Err(Problem::Bad(
                 "the stream ended before the reply was whole".to_owned(),

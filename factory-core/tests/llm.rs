@@ -5,6 +5,8 @@
     reason = "the servers of a test may fail it wherever they stand"
 )]
 
+#[path = "llm/openai_discovery.rs"]
+mod openai_discovery;
 #[path = "llm/server.rs"]
 mod server;
 

@@ -17,6 +17,9 @@ use super::{Delta, EndReason, LlmError, ReplyStream};
 /// many times its own, and no event of a reply has more than a few dozen of them.
 const EVENT_PARTS: usize = 16 * 1024;
 
+/// The most bytes of a tool's name, and of a call's id; both are shown and stored in many places.
+pub(super) const LONGEST_NAME: usize = 512;
+
 /// What is wrong with a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -138,7 +141,12 @@ impl<A: Assembly> Reading<A> {
                 (parser.finish().map(|last| events.extend(last)), true)
             }
         };
-        if let Err(problem) = self.take(&mut assembly, &events) {
+        // What is left at the end of the stream may be the beginning of an event.
+        let taken = match self.take(&mut assembly, &events) {
+            Err(Problem::Bad(_)) if is_at_end => Ok(()),
+            taken => taken,
+        };
+        if let Err(problem) = taken {
             self.fail(problem);
         } else if let (Err(error), false) = (parsed, assembly.is_done()) {
             self.ready

@@ -24,7 +24,7 @@ pub(super) use self::pace::Pace;
 use super::LlmError;
 use super::server::{BaseUrl, Bounds, Secret, Server};
 
-/// A connection pool to one model server.
+/// The way to one model server.
 #[derive(Debug, Clone)]
 pub struct Transport {
     client: Client,
@@ -50,6 +50,9 @@ impl Transport {
         let mut builder = Client::builder()
             .connect_timeout(server.bounds.connect)
             .redirect(redirect::Policy::none())
+            // A reply takes so long that a connection of its own costs nothing; one that is kept may have been closed
+            // by its server meanwhile, or hold bytes that nobody asked for.
+            .pool_max_idle_per_host(0)
             .referer(false)
             .no_proxy()
             .user_agent(concat!("ai-dev-factory/", env!("CARGO_PKG_VERSION")))
@@ -111,8 +114,9 @@ impl Transport {
     /// Returns a reply that is a success and readable as it comes; anything else is an error.
     async fn accepted(&self, response: Response) -> Result<Response, LlmError> {
         // Compression is never asked for: what a few bytes unpack to has no bound.
-        let encoding = header_word(response.headers(), &CONTENT_ENCODING);
-        let is_compressed = !matches!(encoding.as_str(), "" | "identity");
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        let encoding = encoding.map_or("identity", |value| value.to_str().unwrap_or("?").trim());
+        let is_compressed = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
         match response.status() {
             StatusCode::OK if is_compressed => Err(self.bad_reply(format!(
                 "it is compressed ({encoding}), which was not asked for and is not unpacked; \

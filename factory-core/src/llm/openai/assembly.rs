@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::usage;
-use crate::llm::event_stream::{Assembly, Problem, event_json};
+use crate::llm::event_stream::{Assembly, LONGEST_NAME, Problem, event_json};
 use crate::llm::repetition::Repetition;
 use crate::llm::server_sent_events::ServerSentEvent;
 use crate::llm::transport::ServerReport;
@@ -96,7 +96,11 @@ impl OpenAiAssembly {
 
     fn take_call(&mut self, fragment: &Value) -> Result<(), Problem> {
         let index = fragment.get("index").and_then(Value::as_u64);
-        let id = fragment.get("id").and_then(Value::as_str).unwrap_or_default();
+        let id = fragment
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| id.len() <= LONGEST_NAME)
+            .unwrap_or_default();
         let function = fragment.get("function");
         let name = function
             .and_then(|function| function.get("name"))
@@ -130,6 +134,11 @@ impl OpenAiAssembly {
         // Some servers repeat the whole name in every fragment; none was seen that does so with parts of it.
         if call.name != name {
             call.name.push_str(name);
+        }
+        if call.name.len() > LONGEST_NAME {
+            return Err(Problem::Bad(format!(
+                "it calls a tool whose name is longer than {LONGEST_NAME} bytes"
+            )));
         }
         match arguments {
             Value::Null => {}

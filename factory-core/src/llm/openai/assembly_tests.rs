@@ -197,6 +197,17 @@ fn too_many_calls_are_refused() {
 }
 
 #[test]
+fn names_and_ids_have_a_longest() {
+    let long = "x".repeat(LONGEST_NAME + 1);
+    check_calls(
+        &[json!([{"index": 0, "id": long, "function": {"name": "f", "arguments": "{}"}}])],
+        &[call("call-0", "f", "{}")],
+    );
+    let name = delta(&json!({"tool_calls": [{"index": 0, "function": {"name": long}}]}));
+    assert!(matches!(assemble(&[&name]), Err(Problem::Bad(detail)) if detail.contains("name")));
+}
+
+#[test]
 fn failures_within_the_stream_are_told() {
     let report = |message: &str, code| ServerReport {
         message: message.to_owned(),

@@ -100,7 +100,10 @@ impl Catalog {
 }
 
 fn name(entry: &Value) -> Option<&str> {
-    entry.get("id").and_then(Value::as_str)
+    entry
+        .get("id")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
 }
 
 /// Returns who serves a model: the name of the program, with servers on one's own machine.
@@ -247,7 +250,10 @@ mod tests {
             assert_eq!(Catalog::parse(body.as_bytes()), None);
         }
         assert_eq!(Catalog::parse(b"\xff"), None);
-        assert_eq!(Catalog::parse(br#"[7, {"id": 7}]"#), Some(Catalog(vec![])));
+        assert_eq!(
+            Catalog::parse(br#"[7, {"id": 7}, {"id": ""}]"#),
+            Some(Catalog(vec![]))
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) const HEADERS: &[Behaviour] = &[
         good_after(stream, STREAM)
     }),
     Behaviour::chat("100 Continue without an end", |stream| {
-        endless(stream, b"HTTP/1.1 100 Continue\r\n\r\n")
+        drip(stream, "HTTP/1.1 100 Continue\r\n\r\n".repeat(100).as_bytes())
     })
     .waits(Wait::FirstByte),
     Behaviour::chat("101 Switching Protocols", |stream| {

@@ -222,11 +222,8 @@ pub(crate) const CALLS: &[Behaviour] = &[
         )
     }),
     Behaviour::chat("a name without an end", |stream| {
-        endless_after(
-            stream,
-            "",
-            &call("{\"index\":0,\"function\":{\"name\":\"read_or_write\"}}"),
-        )
+        let piece = |name| call(&format!("{{\"index\":0,\"function\":{{\"name\":\"{name}\"}}}}"));
+        endless_after(stream, "", &format!("{}{}", piece("read_"), piece("and_write_")))
     }),
 ];
 

@@ -1,6 +1,10 @@
 //! Language models behind one streaming trait.
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+mod call_ids;
 mod capabilities;
+mod catalog;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod event_stream;

@@ -33,6 +33,8 @@ pub struct Transport {
     /// What is struck from the server's words before anybody sees them.
     secrets: Vec<Secret>,
     bounds: Bounds,
+    /// What the protocol wants to see in every request, which is no secret.
+    protocol_headers: HeaderMap,
 }
 
 /// The bytes of a reply as they come, each wait and their sum bounded.
@@ -74,7 +76,17 @@ impl Transport {
             base: server.base.clone(),
             secrets: server.secrets(),
             bounds: server.bounds,
+            protocol_headers: HeaderMap::new(),
         })
+    }
+
+    /// Adds a header to every request that is the protocol's and no secret.
+    #[cfg(feature = "anthropic")]
+    #[must_use]
+    pub(super) fn with_protocol_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.protocol_headers
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
     }
 
     /// Returns the server's origin, as errors name it.
@@ -97,6 +109,7 @@ impl Transport {
             .post(self.base.join(path))
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
+            .headers(self.protocol_headers.clone())
             .body(body);
         let response = tokio::time::timeout(self.bounds.first_byte, request.send())
             .await
@@ -270,7 +283,7 @@ impl Transport {
     }
 
     /// Returns a server's words as they may be shown: short, on one line, without the key.
-    pub(super) fn shown(&self, words: &str) -> String {
+    fn shown(&self, words: &str) -> String {
         let mut hidden = words.to_owned();
         for secret in self.secrets.iter().filter(|secret| !secret.expose().is_empty()) {
             hidden = hidden.replace(secret.expose(), "[key]");
@@ -288,6 +301,16 @@ impl Transport {
             endpoint: self.endpoint.clone(),
             source: Box::new(error.without_url()),
         }
+    }
+
+    /// Returns the words for a model that is not there, with the names of those that are.
+    pub(super) fn no_such_model(&self, model: &str, names: &[&str]) -> String {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        self.shown(&format!(
+            "{} has no model `{model}`; it has {names}",
+            self.endpoint
+        ))
     }
 
     fn late(&self, what: &str, bound: Duration) -> LlmError {

@@ -55,8 +55,8 @@ async fn prepared(routes: &[(&str, &[String])], declared: Option<u64>) -> Result
     told.map_err(|error| error.to_string().replace(&origin, "SERVER"))
 }
 
-fn window(tokens: u64, basis: WindowBasis) -> Option<Window> {
-    Some(Window { tokens, basis })
+const fn window(tokens: u64, basis: WindowBasis) -> Window {
+    Window { tokens, basis }
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn llama_cpp_is_waited_for_and_tells_its_window() {
             tools: Support::Yes,
             schema: Support::Yes,
             thinking: Support::Unknown,
-            window: window(4096, WindowBasis::Verified),
+            window: Some(window(4096, WindowBasis::Verified)),
         }
     );
     assert_eq!(model.slots(), Some(2));
@@ -124,7 +124,11 @@ async fn the_smaller_window_counts() {
     let routes: &[(&str, &[String])] = &[("/v1/models", &models)];
     for (declared, expect) in [(None, 8192), (Some(4096), 4096), (Some(100_000), 8192)] {
         let told = prepared(routes, declared).await.unwrap();
-        assert_eq!(told.window, window(expect, WindowBasis::Told), "{declared:?}");
+        assert_eq!(
+            told.window,
+            Some(window(expect, WindowBasis::Told)),
+            "{declared:?}"
+        );
     }
 }
 
@@ -137,7 +141,7 @@ async fn lm_studio_tells_its_window_in_its_own_place() {
         {"id": "small", "max_context_length": 32768, "loaded_context_length": 4096},
     ]}))];
     let told = prepared(&[("/v1/models", &models), ("/api/v0/models", &own)], None).await;
-    assert_eq!(told.unwrap().window, window(4096, WindowBasis::Verified));
+    assert_eq!(told.unwrap().window, Some(window(4096, WindowBasis::Verified)));
 }
 
 #[tokio::test]
@@ -149,7 +153,7 @@ async fn a_server_that_tells_nothing_is_fine() {
         assert_eq!(
             told,
             Capabilities {
-                window: window(4096, WindowBasis::Declared),
+                window: Some(window(4096, WindowBasis::Declared)),
                 ..Capabilities::default()
             }
         );

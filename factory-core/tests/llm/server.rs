@@ -178,7 +178,7 @@ fn request_of(body: &Value) -> ChatRequest {
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> (String, Value) {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> (String, Value) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let head_end = loop {

@@ -3,11 +3,10 @@
 //! Pure. Takes one event's data at a time and gives the pieces that it completes. Servers differ in what they leave
 //! out, repeat and misspell, so the JSON is walked by hand: a field of an unexpected kind is as good as absent.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use super::usage;
+use crate::llm::call_ids::with_unique_ids;
 use crate::llm::event_stream::{Assembly, LONGEST_NAME, Problem, event_json};
 use crate::llm::repetition::Repetition;
 use crate::llm::server_sent_events::ServerSentEvent;
@@ -216,7 +215,12 @@ impl Assembly for OpenAiAssembly {
             (EndReason::ToolCalls, true) => EndReason::Stop,
             (end, _) => end,
         };
-        let mut deltas: Vec<Delta> = with_unique_ids(self.calls)
+        let calls = self.calls.into_iter().map(|call| ToolCall {
+            id: call.id,
+            name: call.name,
+            arguments: call.arguments,
+        });
+        let mut deltas: Vec<Delta> = with_unique_ids(calls.collect())
             .into_iter()
             .map(Delta::ToolCall)
             .collect();
@@ -233,43 +237,6 @@ fn begins_anew(call: &PartialCall, index: Option<u64>, id: &str, name: &str, arg
     let is_whole = arguments.is_object() && !call.arguments.is_empty();
     let is_unplaced = index.is_none() && id.is_empty() && !call.arguments.is_empty();
     !name.is_empty() && (has_other_id || is_whole || is_unplaced)
-}
-
-/// Makes up the ids that are missing and tells apart those that are not unique.
-fn with_unique_ids(calls: Vec<PartialCall>) -> Vec<ToolCall> {
-    // What the server gave stays, so that made-up ids cannot push a real one aside.
-    let mut taken: HashSet<String> = calls
-        .iter()
-        .map(|call| call.id.clone())
-        .filter(|id| !id.is_empty())
-        .collect();
-    let mut given: HashSet<String> = HashSet::new();
-    calls
-        .into_iter()
-        .enumerate()
-        .map(|(number, call)| {
-            let id = if !call.id.is_empty() && given.insert(call.id.clone()) {
-                call.id
-            } else {
-                let base = if call.id.is_empty() {
-                    format!("call-{number}")
-                } else {
-                    format!("{}-{number}", call.id)
-                };
-                let mut id = base;
-                while taken.contains(&id) {
-                    id.push('-');
-                }
-                taken.insert(id.clone());
-                id
-            };
-            ToolCall {
-                id,
-                name: call.name,
-                arguments: call.arguments,
-            }
-        })
-        .collect()
 }
 
 /// Returns a text that stands as a string, or as a list of parts with a `text` each.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::catalog::{Catalog, Listed, capabilities_of, owner, window_tokens};
+use crate::llm::catalog::{Catalog, Listed, capabilities_of, owner, window_tokens};
 use crate::llm::event_stream::bounded_json;
 use crate::llm::transport::Transport;
 use crate::llm::{Capabilities, LlmError, Support, Window, WindowBasis};
@@ -51,15 +51,7 @@ pub(super) async fn discover(
         Some(Listed::Missing(names)) => {
             return Err(LlmError::Unusable {
                 model: name.to_owned(),
-                detail: transport.shown(&format!(
-                    "{} has no model `{model}`; it has {}",
-                    transport.endpoint(),
-                    names
-                        .iter()
-                        .map(|name| format!("`{name}`"))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                )),
+                detail: transport.no_such_model(model, &names),
             });
         }
         Some(Listed::Untold) | None => {}

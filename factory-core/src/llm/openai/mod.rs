@@ -6,7 +6,6 @@
 //! for.
 
 mod assembly;
-mod catalog;
 mod dialect;
 mod discovery;
 mod usage;

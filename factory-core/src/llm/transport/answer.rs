@@ -19,7 +19,11 @@ impl Transport {
 
     /// Reads a whole answer within the bound of one silence, because nothing is computed for it.
     async fn fetch(&self, url: Url) -> Result<Vec<u8>, LlmError> {
-        let request = self.client.get(url).header(ACCEPT, "application/json");
+        let request = self
+            .client
+            .get(url)
+            .header(ACCEPT, "application/json")
+            .headers(self.protocol_headers.clone());
         let answer = async {
             let response = request.send().await.map_err(|error| self.lost(error))?;
             let response = self.accepted(response).await?;

@@ -46,8 +46,8 @@ pub(crate) const FRAMES: &[Behaviour] = &[
     Behaviour::chat("chunks of one byte, and all is well", |stream| {
         send(stream, CHUNKED)?;
         let body = format!("{}{STOP}", text("hello"));
-        let chunks: String = body.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
-        send(stream, &format!("{chunks}0\r\n\r\n"))
+        let chunks: Vec<String> = body.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+        send(stream, &format!("{}0\r\n\r\n", chunks.concat()))
     }),
     Behaviour::chat("chunks that break off", |stream| {
         send(stream, CHUNKED)?;

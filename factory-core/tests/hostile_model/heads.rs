@@ -22,7 +22,7 @@ pub(crate) const CONNECTIONS: &[Behaviour] = &[
     Behaviour::chat("closes without a word", |_| Ok(())).varies(),
     Behaviour::chat("resets without a word", reset).varies(),
     Behaviour::chat("closes before the request is read", |_| Ok(()))
-        .begins(Begin::AtConnection)
+        .begins(Begin::Connected)
         .varies(),
     Behaviour::chat("never answers", hang).waits(Wait::FirstByte),
     Behaviour::chat("stops within the status line", |stream| {
@@ -34,7 +34,7 @@ pub(crate) const CONNECTIONS: &[Behaviour] = &[
         send(stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")?;
         hang(stream)
     })
-    .begins(Begin::AtConnection)
+    .begins(Begin::Connected)
     .waits(Wait::FirstByte)
     .varies(),
     Behaviour::chat("is a mail server", |stream| send(stream, "220 mail ready\r\n")),
@@ -53,20 +53,20 @@ pub(crate) const CONNECTIONS: &[Behaviour] = &[
     Behaviour::tls("garbage instead of TLS", |stream| {
         endless(stream, b"not TLS at all ")
     })
-    .begins(Begin::AtConnection),
+    .begins(Begin::Connected),
     Behaviour::tls("a TLS handshake that never goes on", hang)
-        .begins(Begin::AtConnection)
+        .begins(Begin::Connected)
         .waits(Wait::Connect),
     Behaviour::tls("a TLS handshake that drips", |stream| {
         stream.write_all(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xf0")?;
         drip(stream, b"\0")
     })
-    .begins(Begin::AtConnection)
+    .begins(Begin::Connected)
     .waits(Wait::Connect),
     Behaviour::tls("a TLS alert", |stream| {
         stream.write_all(b"\x15\x03\x03\x00\x02\x02\x28")
     })
-    .begins(Begin::AtConnection),
+    .begins(Begin::Connected),
 ];
 
 pub(crate) const HEADERS: &[Behaviour] = &[

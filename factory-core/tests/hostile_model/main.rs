@@ -13,6 +13,7 @@
 
 mod bodies;
 mod heads;
+mod messages;
 mod preparations;
 mod replies;
 mod server;
@@ -21,6 +22,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use factory_core::llm::anthropic::{AnthropicConfig, AnthropicLlm};
 use factory_core::llm::guarded::{Limits, guarded};
 use factory_core::llm::openai::{OpenAiConfig, OpenAiLlm};
 use factory_core::llm::server::{BaseUrl, Bounds, Secret, Server};
@@ -38,13 +40,15 @@ const GROWTH_KIB: u64 = 64 * 1024;
 const SHORT: Duration = Duration::from_millis(400);
 
 /// When a behaviour counts as one that hangs.
-const HANGS: Duration = Duration::from_secs(120);
+const HANGS: Duration = Duration::from_mins(2);
 
 /// What is asked of a hostile server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question {
     Chat,
     ChatOverTls,
+    /// In the messages protocol; everything else is in the OpenAI one.
+    Messages,
     Prepare,
 }
 
@@ -76,7 +80,7 @@ impl Behaviour {
         Self {
             name,
             question,
-            begin: Begin::AtRequest,
+            begin: Begin::Asked,
             play,
             wait: Wait::Nothing,
             varies: false,
@@ -85,6 +89,10 @@ impl Behaviour {
 
     const fn chat(name: &'static str, play: Play) -> Self {
         Self::new(name, Question::Chat, play)
+    }
+
+    const fn messages(name: &'static str, play: Play) -> Self {
+        Self::new(name, Question::Messages, play)
     }
 
     const fn tls(name: &'static str, play: Play) -> Self {
@@ -133,22 +141,27 @@ fn behaviours() -> Vec<Behaviour> {
         replies::LENGTH,
         replies::CALLS,
         replies::COUNTS,
+        messages::MESSAGES,
         preparations::PREPARATIONS,
     ]
     .concat()
 }
 
-fn model(url: &str, bounds: Bounds) -> OpenAiLlm {
+fn model(url: &str, question: Question, bounds: Bounds) -> Box<dyn Llm> {
     let server = Server {
         key: Some(Secret::new(KEY)),
         bounds,
         ..Server::new(BaseUrl::parse(url).unwrap())
     };
-    OpenAiLlm::new(OpenAiConfig::new("test", server, "small")).unwrap()
+    if question == Question::Messages {
+        Box::new(AnthropicLlm::new(AnthropicConfig::new("test", server, "small")).unwrap())
+    } else {
+        Box::new(OpenAiLlm::new(OpenAiConfig::new("test", server, "small")).unwrap())
+    }
 }
 
 /// Asks as a run does.
-async fn ask(model: &OpenAiLlm) -> Result<Reply, LlmError> {
+async fn ask(model: &dyn Llm) -> Result<Reply, LlmError> {
     let request = ChatRequest {
         messages: vec![Message::new(Role::User, "go on with the step ".repeat(100))],
         max_tokens: 4096,
@@ -160,9 +173,11 @@ async fn ask(model: &OpenAiLlm) -> Result<Reply, LlmError> {
 }
 
 /// Returns what came of a behaviour, in one line.
-async fn outcome(behaviour: &Behaviour, model: &OpenAiLlm) -> String {
+async fn outcome(behaviour: &Behaviour, model: &dyn Llm) -> String {
     let answer = match behaviour.question {
-        Question::Chat | Question::ChatOverTls => ask(model).await.map(|reply| shown(&reply)),
+        Question::Chat | Question::ChatOverTls | Question::Messages => {
+            ask(model).await.map(|reply| shown(&reply))
+        }
         Question::Prepare => model
             .prepare(&|_| {})
             .await
@@ -259,12 +274,13 @@ async fn every_behaviour_has_an_outcome() {
         let asked = model(
             &match behaviour.question {
                 Question::ChatOverTls => format!("https://{}", server.address),
-                Question::Chat | Question::Prepare => plain.clone(),
+                Question::Chat | Question::Messages | Question::Prepare => plain.clone(),
             },
+            behaviour.question,
             behaviour.bounds(),
         );
         let before = watch_memory();
-        let words = tokio::time::timeout(HANGS, outcome(behaviour, &asked))
+        let words = tokio::time::timeout(HANGS, outcome(behaviour, &*asked))
             .await
             .unwrap_or_else(|_| panic!("{} hangs", behaviour.name));
         let growth = memory("VmHWM:").saturating_sub(before);
@@ -279,15 +295,15 @@ async fn every_behaviour_has_an_outcome() {
         server.calm_down();
         let asked = match behaviour.question {
             // Nobody signs a certificate for a test.
-            Question::ChatOverTls => model(&plain, Bounds::default()),
-            Question::Chat | Question::Prepare => asked,
+            Question::ChatOverTls => model(&plain, behaviour.question, Bounds::default()),
+            Question::Chat | Question::Messages | Question::Prepare => asked,
         };
-        match tokio::time::timeout(HANGS, ask(&asked)).await {
+        match tokio::time::timeout(HANGS, ask(&*asked)).await {
             Ok(Ok(reply)) => assert_eq!(reply.text, CALM, "after: {}", behaviour.name),
             failed => panic!("after: {}: {failed:?}", behaviour.name),
         }
         let again = match (behaviour.question, requests) {
-            (Question::Chat, 2..) => format!(" (asked {requests} times)"),
+            (Question::Chat | Question::Messages, 2..) => format!(" (asked {requests} times)"),
             _ => String::new(),
         };
         writeln!(table, "{}{again}\n    {words}", behaviour.name).unwrap();

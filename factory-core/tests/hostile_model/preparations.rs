@@ -16,7 +16,7 @@ fn json(stream: &mut TcpStream, body: &str) -> io::Result<()> {
 }
 
 const fn models(name: &'static str, play: super::server::Play) -> Behaviour {
-    Behaviour::prepare(name, play).begins(Begin::AtPath("/v1/models"))
+    Behaviour::prepare(name, play).begins(Begin::AskedFor("/v1/models"))
 }
 
 pub(crate) const PREPARATIONS: &[Behaviour] = &[
@@ -74,11 +74,11 @@ pub(crate) const PREPARATIONS: &[Behaviour] = &[
     Behaviour::prepare("loading for ever", |stream| {
         send(stream, &answer("503 Busy", "retry-after: 9999999\r\n", "loading"))
     })
-    .begins(Begin::AtPath("/health"))
+    .begins(Begin::AskedFor("/health"))
     .waits(Wait::FirstByte),
     Behaviour::prepare("properties nested and endless", |stream| {
         send(stream, HEAD)?;
         endless(stream, b"{\"default_generation_settings\":")
     })
-    .begins(Begin::AtPath("/props")),
+    .begins(Begin::AskedFor("/props")),
 ];

@@ -240,7 +240,8 @@ pub(crate) const COUNTS: &[Behaviour] = &[
             stream,
             &(0..400)
                 .map(|number| format!("line {number}, "))
-                .collect::<String>(),
+                .collect::<Vec<_>>()
+                .concat(),
             "{\"prompt_tokens\":0,\"completion_tokens\":0}",
         )
     }),

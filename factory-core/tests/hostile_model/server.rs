@@ -20,6 +20,10 @@ pub(crate) const STREAM: &str =
 pub(crate) const STOP: &str =
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
+/// The end of a reply of the messages protocol.
+pub(crate) const END_TURN: &str = "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n\
+                                   data: {\"type\":\"message_stop\"}\n\n";
+
 /// A server that runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct HostileServer {
@@ -32,11 +36,11 @@ pub(crate) struct HostileServer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     /// As soon as a client connects.
-    AtConnection,
+    Connected,
     /// When a request was read.
-    AtRequest,
+    Asked,
     /// When a request for this path was read; others are answered with 404.
-    AtPath(&'static str),
+    AskedFor(&'static str),
 }
 
 impl HostileServer {
@@ -79,19 +83,24 @@ fn serve(
     requests: &AtomicUsize,
 ) -> io::Result<()> {
     let is_hostile = !is_calm.load(Ordering::SeqCst);
-    if is_hostile && begin == Begin::AtConnection {
+    if is_hostile && begin == Begin::Connected {
         return play(stream);
     }
     let head = read_request(stream)?;
     requests.fetch_add(1, Ordering::SeqCst);
     match begin {
+        _ if !is_hostile && head.starts_with("POST /v1/messages") => {
+            send(stream, STREAM)?;
+            send(stream, &block("text", &format!("\"text\":{CALM:?}")))?;
+            send(stream, END_TURN)
+        }
         _ if !is_hostile && head.starts_with("POST") => {
             send(stream, STREAM)?;
             send(stream, &text(CALM))?;
             send(stream, STOP)
         }
-        Begin::AtRequest if is_hostile => play(stream),
-        Begin::AtPath(path) if is_hostile && head.split(' ').nth(1) == Some(path) => play(stream),
+        Begin::Asked if is_hostile => play(stream),
+        Begin::AskedFor(path) if is_hostile && head.split(' ').nth(1) == Some(path) => play(stream),
         _ => send(
             stream,
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -178,5 +187,13 @@ pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
+    )
+}
+
+/// Returns the beginning of a reply of the messages protocol, and in it the beginning of a block with more fields.
+pub(crate) fn block(kind: &str, fields: &str) -> String {
+    format!(
+        "data: {{\"type\":\"message_start\",\"message\":{{}}}}\n\n\
+         data: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{{\"type\":{kind:?},{fields}}}}}\n\n"
     )
 }

@@ -9,6 +9,8 @@
 mod anthropic;
 #[path = "llm/openai_discovery.rs"]
 mod openai_discovery;
+#[path = "llm/real_server.rs"]
+mod real_server;
 #[path = "llm/server.rs"]
 mod server;
 

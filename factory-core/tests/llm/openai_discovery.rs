@@ -65,13 +65,14 @@ async fn llama_cpp_is_waited_for_and_tells_its_window() {
     let routes: &[(&str, &[String])] = &[
         (
             "/health",
-            &[loading.clone(), loading, ok(&json!({"status": "ok"}))],
+            &[loading.clone(), loading.clone(), ok(&json!({"status": "ok"}))],
         ),
         (
             "/v1/models",
-            &[ok(
-                &json!({"data": [{"id": "/m/a.gguf", "owned_by": "llamacpp", "meta": {"n_ctx": 8192}}]}),
-            )],
+            &[
+                loading.clone(),
+                ok(&json!({"data": [{"id": "/m/a.gguf", "owned_by": "llamacpp", "meta": {"n_ctx": 8192}}]})),
+            ],
         ),
         (
             "/props",
@@ -97,7 +98,10 @@ async fn llama_cpp_is_waited_for_and_tells_its_window() {
         }
     );
     assert_eq!(model.slots(), Some(2));
-    assert_eq!(*waits.lock().unwrap(), ["the server is loading the model"; 2]);
+    assert_eq!(
+        *waits.lock().unwrap(),
+        ["the server is loading the model, or busy"; 3]
+    );
     // It is asked once.
     let questions = asked.lock().unwrap().len();
     model.prepare(&|_| {}).await.unwrap();

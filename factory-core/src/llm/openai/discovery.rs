@@ -39,8 +39,9 @@ pub(super) async fn discover(
     model: &str,
     progress: Progress<'_>,
 ) -> Result<Told, LlmError> {
-    wait_until_loaded(transport, progress).await?;
-    let catalog = unless_untold(transport.get("models").await)?.and_then(|body| Catalog::parse(&body));
+    let until = Instant::now() + transport.bounds().first_byte;
+    let list = when_ready(until, progress, || transport.get("models")).await;
+    let catalog = unless_untold(list)?.and_then(|body| Catalog::parse(&body));
     let mut told = Told::default();
     let mut program = None;
     match catalog.as_ref().map(|catalog| catalog.find(model)) {
@@ -57,7 +58,12 @@ pub(super) async fn discover(
         Some(Listed::Untold) | None => {}
     }
     match program {
-        Some("llamacpp") | None => read_properties(transport, &mut told).await?,
+        Some("llamacpp") | None => {
+            // It lists its model before it is loaded. Others may have something costly at this path.
+            let health = when_ready(until, progress, || transport.get_at_origin("/health")).await;
+            unless_untold(health)?;
+            read_properties(transport, &mut told).await?;
+        }
         // LM Studio, which tells the window in an interface of its own alone.
         Some("organization_owner") if told.capabilities.window.is_none() => {
             let body = unless_untold(transport.get_at_origin("/api/v0/models").await)?;
@@ -72,21 +78,32 @@ pub(super) async fn discover(
     Ok(told)
 }
 
-/// Waits while a server says that it is loading; any other answer, and none, means that it is not.
-async fn wait_until_loaded(transport: &Transport, progress: Progress<'_>) -> Result<(), LlmError> {
-    let until = Instant::now() + transport.bounds().first_byte;
+/// Asks again and again while a server says that it is busy, which it does while it loads a model.
+async fn when_ready<Answer>(
+    until: Instant,
+    progress: Progress<'_>,
+    ask: impl Fn() -> Answer,
+) -> Result<Vec<u8>, LlmError>
+where
+    Answer: Future<Output = Result<Vec<u8>, LlmError>>,
+{
     let mut wait = FIRST_WAIT;
     loop {
-        match transport.get_at_origin("/health").await {
-            Err(busy @ LlmError::Busy { .. }) => {
-                if Instant::now() + wait > until {
-                    return Err(busy);
-                }
-            }
-            Err(lost @ LlmError::Unreachable { .. }) => return Err(lost),
-            Ok(_) | Err(_) => return Ok(()),
+        let busy = match ask().await {
+            Err(busy @ LlmError::Busy { .. }) => busy,
+            answer => return answer,
+        };
+        if let LlmError::Busy {
+            retry_after: Some(asked),
+            ..
+        } = busy
+        {
+            wait = wait.max(asked);
         }
-        progress("the server is loading the model");
+        if Instant::now() + wait > until {
+            return Err(busy);
+        }
+        progress("the server is loading the model, or busy");
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }

@@ -5,6 +5,12 @@
     reason = "the servers of a test may fail it wherever they stand"
 )]
 
+#[path = "llm/anthropic.rs"]
+mod anthropic;
+#[path = "llm/openai_discovery.rs"]
+mod openai_discovery;
+#[path = "llm/real_server.rs"]
+mod real_server;
 #[path = "llm/server.rs"]
 mod server;
 

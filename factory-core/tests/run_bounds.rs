@@ -367,3 +367,14 @@ async fn replies_that_are_cut_again_and_again_park_the_run() {
     let done = shop.factory.drive(parked.id).await.unwrap();
     assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_repeats_itself_is_cut_and_the_model_is_told() {
+    let script = Script::new()
+        .reply(plan(&["Change it"]))
+        .reply(ScriptReply::text("I will look at the file. ".repeat(20_000)))
+        .reply(right().expect_contains("was cut"));
+    let shop = Workshop::with(script).await;
+    let done = shop.run(UNATTENDED).await;
+    assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
+}

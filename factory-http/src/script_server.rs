@@ -114,7 +114,9 @@ enum Outcome<'a> {
 )]
 fn models(server: Data<&Arc<ScriptServer>>) -> Json<Value> {
     let name = server.script.name();
-    Json(json!({"object": "list", "data": [{"id": name, "object": "model", "owned_by": "script"}]}))
+    // Clients that look for their model before they ask it find it under this name, whatever the script's own is.
+    let model = json!({"id": name, "aliases": ["script"], "object": "model", "owned_by": "script"});
+    Json(json!({"object": "list", "data": [model]}))
 }
 
 #[handler]

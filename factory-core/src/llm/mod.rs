@@ -1,9 +1,17 @@
 //! Language models behind one streaming trait.
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+mod call_ids;
 mod capabilities;
+mod catalog;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod event_stream;
+pub mod guarded;
 pub mod openai;
+mod plausibility;
+mod repetition;
 pub mod scripted;
 pub mod server;
 pub mod server_sent_events;
@@ -88,6 +96,10 @@ pub enum Thinking {
 }
 
 impl Thinking {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands a field by reference"
+    )]
     fn is_as_is(&self) -> bool {
         *self == Self::AsIs
     }

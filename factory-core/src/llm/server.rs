@@ -112,6 +112,11 @@ pub struct Bounds {
     pub first_byte: Duration,
     /// The longest silence within the reply.
     pub idle: Duration,
+    /// The stretch of a reply in which at least `pace_bytes` have to come: a reply that drips, or holds nothing but
+    /// signs of life, is never silent and never ends.
+    pub pace: Duration,
+    /// The fewest bytes in that stretch.
+    pub pace_bytes: usize,
     /// The most bytes of a line of the stream.
     pub line_bytes: usize,
     /// The most bytes of a reply's stream.
@@ -120,6 +125,8 @@ pub struct Bounds {
     pub tool_calls: usize,
     /// The most bytes that are read of an error's body.
     pub error_bytes: usize,
+    /// The most bytes of an answer that is no stream, such as the list of models.
+    pub answer_bytes: usize,
 }
 
 impl Default for Bounds {
@@ -128,10 +135,13 @@ impl Default for Bounds {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_mins(10),
             idle: Duration::from_mins(2),
+            pace: Duration::from_mins(10),
+            pace_bytes: 1024,
             line_bytes: 1024 * 1024,
             reply_bytes: 16 * 1024 * 1024,
             tool_calls: 128,
             error_bytes: 8 * 1024,
+            answer_bytes: 4 * 1024 * 1024,
         }
     }
 }
@@ -173,6 +183,13 @@ impl BaseUrl {
     /// Returns whether the connection is encrypted.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Returns the address of a path at the origin, beside what this address begins with.
+    pub(super) fn at_origin(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url
     }
 
     pub(super) fn join(&self, path: &str) -> Url {

@@ -4,22 +4,27 @@
 //! byte), endless, or lying, so there is no total deadline, but every wait and every buffer has an end, and what a
 //! server says in an error is shortened and stripped of control characters before anybody sees it.
 
+mod answer;
 mod failure;
+mod pace;
 
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 pub(super) use self::failure::ServerReport;
 use self::failure::{causes, is_busy, retry_after, shortened};
+pub(super) use self::pace::Pace;
 use super::LlmError;
 use super::server::{BaseUrl, Bounds, Secret, Server};
 
-/// A connection pool to one model server.
+/// The way to one model server.
 #[derive(Debug, Clone)]
 pub struct Transport {
     client: Client,
@@ -28,6 +33,8 @@ pub struct Transport {
     /// What is struck from the server's words before anybody sees them.
     secrets: Vec<Secret>,
     bounds: Bounds,
+    /// What the protocol wants to see in every request, which is no secret.
+    protocol_headers: HeaderMap,
 }
 
 /// The bytes of a reply as they come, each wait and their sum bounded.
@@ -45,6 +52,9 @@ impl Transport {
         let mut builder = Client::builder()
             .connect_timeout(server.bounds.connect)
             .redirect(redirect::Policy::none())
+            // A reply takes so long that a connection of its own costs nothing; one that is kept may have been closed
+            // by its server meanwhile, or hold bytes that nobody asked for.
+            .pool_max_idle_per_host(0)
             .referer(false)
             .no_proxy()
             .user_agent(concat!("ai-dev-factory/", env!("CARGO_PKG_VERSION")))
@@ -66,7 +76,17 @@ impl Transport {
             base: server.base.clone(),
             secrets: server.secrets(),
             bounds: server.bounds,
+            protocol_headers: HeaderMap::new(),
         })
+    }
+
+    /// Adds a header to every request that is the protocol's and no secret.
+    #[cfg(feature = "anthropic")]
+    #[must_use]
+    pub(super) fn with_protocol_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.protocol_headers
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
     }
 
     /// Returns the server's origin, as errors name it.
@@ -89,26 +109,38 @@ impl Transport {
             .post(self.base.join(path))
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
+            .headers(self.protocol_headers.clone())
             .body(body);
         let response = tokio::time::timeout(self.bounds.first_byte, request.send())
             .await
             .map_err(|_| self.late("the first byte", self.bounds.first_byte))?
             .map_err(|error| self.lost(error))?;
-        let media_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .map(|value| value.trim().to_ascii_lowercase())
-            .unwrap_or_default();
-        if !response.status().is_success() {
-            return Err(self.refusal(response).await);
-        }
+        let response = self.accepted(response).await?;
+        let media_type = header_word(response.headers(), &CONTENT_TYPE);
         // Only what is surely no stream is refused: small servers are careless about the media type.
         if media_type != accept && matches!(media_type.as_str(), "application/json" | "text/html") {
             return Err(self.no_stream(response, &media_type, accept).await);
         }
         Ok(self.bounded(response, started + self.bounds.first_byte))
+    }
+
+    /// Returns a reply that is a success and readable as it comes; anything else is an error.
+    async fn accepted(&self, response: Response) -> Result<Response, LlmError> {
+        // Compression is never asked for: what a few bytes unpack to has no bound.
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        let encoding = encoding.map_or("identity", |value| value.to_str().unwrap_or("?").trim());
+        let is_compressed = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
+        match response.status() {
+            StatusCode::OK if is_compressed => Err(self.bad_reply(format!(
+                "it is compressed ({encoding}), which was not asked for and is not unpacked; \
+                 turn compression off for this address"
+            ))),
+            StatusCode::OK => Ok(response),
+            status if status.is_success() => {
+                Err(self.bad_reply(format!("it is a {} and holds no reply", status.as_u16())))
+            }
+            _ => Err(self.refusal(response, is_compressed).await),
+        }
     }
 
     /// Bounds the waits and the length of a body.
@@ -117,6 +149,7 @@ impl Transport {
             body: BoxStream<'static, reqwest::Result<Vec<u8>>>,
             transport: Transport,
             first_byte_until: Option<tokio::time::Instant>,
+            pace: Pace,
             left: usize,
         }
         let state = State {
@@ -126,6 +159,7 @@ impl Transport {
                 .boxed(),
             transport: self.clone(),
             first_byte_until: Some(first_byte_until),
+            pace: Pace::new(&self.bounds),
             left: self.bounds.reply_bytes,
         };
         stream::try_unfold(state, |mut state| async move {
@@ -138,7 +172,9 @@ impl Transport {
                     bounds.idle,
                 ),
             };
-            let bytes = match tokio::time::timeout_at(until, state.body.next()).await {
+            let due = until.min(state.pace.until());
+            let bytes = match tokio::time::timeout_at(due, state.body.next()).await {
+                Err(_) if due < until => return Err(state.transport.bound_passed(state.pace.shortfall())),
                 Err(_) => return Err(state.transport.late(what, bound)),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
@@ -148,6 +184,7 @@ impl Transport {
                 }
                 Ok(Some(Ok(bytes))) => bytes,
             };
+            state.pace.heard(bytes.len());
             state.left = state.left.checked_sub(bytes.len()).ok_or_else(|| {
                 state
                     .transport
@@ -159,7 +196,7 @@ impl Transport {
     }
 
     /// Turns a reply that is no success into an error.
-    async fn refusal(&self, response: Response) -> LlmError {
+    async fn refusal(&self, response: Response, is_compressed: bool) -> LlmError {
         let status = response.status();
         let retry_after = response
             .headers()
@@ -173,7 +210,11 @@ impl Transport {
                     .to_owned(),
             };
         }
-        let body = self.error_body(response).await;
+        let body = if is_compressed {
+            "(compressed)".to_owned()
+        } else {
+            self.error_body(response).await
+        };
         let report = ServerReport::of_body(&body);
         self.failure(Some(status), &report, retry_after)
     }
@@ -252,10 +293,24 @@ impl Transport {
 
     /// Returns the error for a request that got no reply.
     fn lost(&self, error: reqwest::Error) -> LlmError {
+        if !error.is_connect() {
+            let causes = causes(&error.without_url());
+            return self.bad_reply(format!("it broke off before it began, or is no HTTP: {causes}"));
+        }
         LlmError::Unreachable {
             endpoint: self.endpoint.clone(),
             source: Box::new(error.without_url()),
         }
+    }
+
+    /// Returns the words for a model that is not there, with the names of those that are.
+    pub(super) fn no_such_model(&self, model: &str, names: &[&str]) -> String {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        self.shown(&format!(
+            "{} has no model `{model}`; it has {names}",
+            self.endpoint
+        ))
     }
 
     fn late(&self, what: &str, bound: Duration) -> LlmError {
@@ -271,10 +326,20 @@ impl Transport {
     }
 
     /// Returns the error for a reply that cannot be used.
-    pub(super) fn bad_reply(&self, detail: String) -> LlmError {
+    pub(super) fn bad_reply(&self, detail: impl AsRef<str>) -> LlmError {
         LlmError::BadReply {
             endpoint: self.endpoint.clone(),
-            detail,
+            // It may quote a header or a field of the server's.
+            detail: self.shown(detail.as_ref()),
         }
     }
+}
+
+/// Returns a header's first word in lower case; empty if there is none.
+fn header_word(headers: &HeaderMap, name: &HeaderName) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    let word = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    word.trim().to_ascii_lowercase()
 }

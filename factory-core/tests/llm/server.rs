@@ -57,6 +57,46 @@ pub(crate) async fn canned(steps: Vec<Step>) -> (SocketAddr, Asked) {
     (address, asked)
 }
 
+/// Starts a server that answers each path with its answers in turn, the last one again and again, and others with 404.
+pub(crate) async fn routed(routes: &[(&str, &[String])]) -> (SocketAddr, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Asked::default();
+    let log = asked.clone();
+    let routes: Vec<(String, Vec<String>)> = routes
+        .iter()
+        .map(|(path, answers)| ((*path).to_owned(), answers.to_vec()))
+        .collect();
+    tokio::spawn(async move {
+        let mut turns = vec![0; routes.len()];
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let request = read_request(&mut stream).await;
+            let path = request.0.split(' ').nth(1).unwrap().to_owned();
+            log.lock().unwrap().push(request);
+            let route = routes.iter().position(|(of, _)| *of == path);
+            let answer = route.map_or_else(
+                || answer("404 Not Found", "text/plain", "no"),
+                |route| {
+                    let answers = &routes[route].1;
+                    turns[route] += 1;
+                    answers[(turns[route] - 1).min(answers.len() - 1)].clone()
+                },
+            );
+            // A client that has gone is the client's affair.
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, asked)
+}
+
+/// A whole answer.
+pub(crate) fn answer(status: &str, media_type: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// Starts a server that plays a script.
 pub(crate) async fn playing(script: Script) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,7 +178,7 @@ fn request_of(body: &Value) -> ChatRequest {
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> (String, Value) {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> (String, Value) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let head_end = loop {
@@ -156,7 +196,10 @@ async fn read_request(stream: &mut TcpStream) -> (String, Value) {
         .split("content-length: ")
         .nth(1)
         .and_then(|rest| rest.lines().next());
-    let length: usize = length.unwrap().trim().parse().unwrap();
+    let Some(length) = length else {
+        return (head, Value::Null);
+    };
+    let length: usize = length.trim().parse().unwrap();
     while bytes.len() < head_end + length {
         let count = stream.read(&mut buffer).await.unwrap();
         assert!(count > 0, "the client has gone before its request was whole");

@@ -234,7 +234,7 @@ async fn a_reply_may_come_whole() {
 async fn the_model_is_listed_and_nonsense_is_refused() {
     let address = start(Script::new().reply(ScriptReply::text("x")), None).await;
     let reply = exchange(address, "GET /v1/models", "").await;
-    let list = r#"{"data":[{"id":"script","object":"model","owned_by":"script"}],"object":"list"}"#;
+    let list = r#"{"data":[{"aliases":["script"],"id":"script","object":"model","owned_by":"script"}],"object":"list"}"#;
     assert!(reply.ends_with(list), "{reply}");
     for (body, expect) in [
         ("{", "the body is no request: EOF"),

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::event_bus::Notice;
 use crate::gate::Closing;
 use crate::journal::Entry;
+use crate::llm::guarded::{Limits, guarded};
 use crate::llm::{ChatRequest, Delta, EndReason, LlmError, Message, Reply, Role, ToolCall};
 use crate::model::payload::{
     BudgetWarned, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded, MessageRef,
@@ -213,8 +214,9 @@ impl Driver {
     /// Sends the request and reads the reply. A pause or stop cuts it; a shutdown lets it end.
     async fn exchange(&self, request: ChatRequest) -> Outcome {
         let mut received = 0;
+        let limits = Limits::of_tokens(request.max_tokens);
         let exchange = async {
-            let mut stream = self.equipment.llm.chat(request).await?;
+            let mut stream = guarded(self.equipment.llm.chat(request).await?, limits);
             let mut shown = Instant::now();
             let mut unshown = String::new();
             let mut deltas = Vec::new();

@@ -3,30 +3,22 @@
 //! Pure. Takes one event's data at a time and gives the pieces that it completes. Servers differ in what they leave
 //! out, repeat and misspell, so the JSON is walked by hand: a field of an unexpected kind is as good as absent.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
+use super::usage;
+use crate::llm::call_ids::with_unique_ids;
+use crate::llm::event_stream::{Assembly, LONGEST_NAME, Problem, event_json};
+use crate::llm::repetition::Repetition;
+use crate::llm::server_sent_events::ServerSentEvent;
 use crate::llm::transport::ServerReport;
 use crate::llm::{Delta, EndReason, TokenCount, ToolCall};
 
 /// The mark of the stream's end.
 const DONE: &str = "[DONE]";
 
-/// What is wrong with a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Problem {
-    /// The server reports a failure within the stream.
-    Reported(ServerReport),
-    /// A piece is no JSON, or the stream ended too early.
-    Bad(String),
-    /// The reply asks for too many tools.
-    TooManyToolCalls,
-}
-
 /// A reply in the making.
 #[derive(Debug)]
-pub(super) struct Assembly {
+pub(super) struct OpenAiAssembly {
     tool_call_limit: usize,
     calls: Vec<PartialCall>,
     tokens: Option<TokenCount>,
@@ -42,9 +34,10 @@ struct PartialCall {
     id: String,
     name: String,
     arguments: String,
+    repetition: Repetition,
 }
 
-impl Assembly {
+impl OpenAiAssembly {
     /// Returns an empty reply that may ask for so many tools.
     pub(super) fn new(tool_call_limit: usize) -> Self {
         Self {
@@ -55,56 +48,6 @@ impl Assembly {
             has_seen_choice: false,
             is_done: false,
         }
-    }
-
-    /// Returns whether the server has marked the end of the stream.
-    pub(super) fn is_done(&self) -> bool {
-        self.is_done
-    }
-
-    /// Returns whether the server has said why the reply ended, so that only the token count may be missing.
-    pub(super) fn is_finished(&self) -> bool {
-        self.is_done || self.end.is_some()
-    }
-
-    /// Takes an event and appends what can be shown at once; tool calls come at the end, when they are whole.
-    pub(super) fn take(&mut self, name: &str, data: &str, deltas: &mut Vec<Delta>) -> Result<(), Problem> {
-        let data = data.trim();
-        if data.is_empty() || self.is_done {
-            return Ok(());
-        }
-        if data == DONE {
-            self.is_done = true;
-            return Ok(());
-        }
-        let chunk: Value = match serde_json::from_str(data) {
-            Ok(chunk) => chunk,
-            Err(_) if name == "error" => return Err(Problem::Reported(ServerReport::of_body(data))),
-            Err(error) => return Err(Problem::Bad(format!("a piece of the stream is no JSON: {error}"))),
-        };
-        if let Some(report) = ServerReport::of_error(&chunk) {
-            return Err(Problem::Reported(report));
-        }
-        if name == "error" {
-            // The older shape: the error's fields without `error` around them.
-            let wrapped = serde_json::json!({ "error": chunk });
-            return Err(Problem::Reported(
-                ServerReport::of_error(&wrapped).unwrap_or_default(),
-            ));
-        }
-        if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
-            let count = |name| usage.get(name).and_then(Value::as_u64);
-            self.tokens = Some(TokenCount {
-                prompt: count("prompt_tokens"),
-                completion: count("completion_tokens"),
-                ..TokenCount::default()
-            });
-        }
-        // More than one choice is never asked for.
-        if let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) {
-            self.take_choice(choice, deltas)?;
-        }
-        Ok(())
     }
 
     fn take_choice(&mut self, choice: &Value, deltas: &mut Vec<Delta>) -> Result<(), Problem> {
@@ -152,7 +95,11 @@ impl Assembly {
 
     fn take_call(&mut self, fragment: &Value) -> Result<(), Problem> {
         let index = fragment.get("index").and_then(Value::as_u64);
-        let id = fragment.get("id").and_then(Value::as_str).unwrap_or_default();
+        let id = fragment
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| id.len() <= LONGEST_NAME)
+            .unwrap_or_default();
         let function = fragment.get("function");
         let name = function
             .and_then(|function| function.get("name"))
@@ -187,16 +134,74 @@ impl Assembly {
         if call.name != name {
             call.name.push_str(name);
         }
+        if call.name.len() > LONGEST_NAME {
+            return Err(Problem::Bad(format!(
+                "it calls a tool whose name is longer than {LONGEST_NAME} bytes"
+            )));
+        }
         match arguments {
             Value::Null => {}
-            Value::String(text) => call.arguments.push_str(text),
+            Value::String(text) => {
+                call.arguments.push_str(text);
+                if call.repetition.take(text) {
+                    return Err(Problem::Repeating);
+                }
+            }
             whole => call.arguments.push_str(&whole.to_string()),
         }
         Ok(())
     }
+}
 
-    /// Takes the end of the stream and returns the last pieces: tool calls, the token count, the end.
-    pub(super) fn finish(self) -> Result<Vec<Delta>, Problem> {
+impl Assembly for OpenAiAssembly {
+    /// Tool calls come at the end, when they are whole.
+    fn take(&mut self, name: &str, data: &str, deltas: &mut Vec<Delta>) -> Result<(), Problem> {
+        let data = data.trim();
+        if data.is_empty() || self.is_done {
+            return Ok(());
+        }
+        if data == DONE {
+            self.is_done = true;
+            return Ok(());
+        }
+        let chunk = match event_json(data) {
+            Ok(chunk) => chunk,
+            Err(_) if name == "error" => return Err(Problem::Reported(ServerReport::of_body(data))),
+            Err(problem) => return Err(problem),
+        };
+        if let Some(report) = ServerReport::of_error(&chunk) {
+            return Err(Problem::Reported(report));
+        }
+        if name == "error" {
+            // The older shape: the error's fields without `error` around them.
+            let wrapped = serde_json::json!({ "error": chunk });
+            return Err(Problem::Reported(
+                ServerReport::of_error(&wrapped).unwrap_or_default(),
+            ));
+        }
+        if let Some(tokens) = usage::of_chunk(&chunk) {
+            self.tokens = Some(tokens);
+        }
+        // More than one choice is never asked for.
+        if let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) {
+            self.take_choice(choice, deltas)?;
+        }
+        Ok(())
+    }
+
+    fn says_something(&self, event: &ServerSentEvent) -> bool {
+        !event.data.trim().is_empty()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.is_done || self.end.is_some()
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    fn finish(self) -> Result<Vec<Delta>, Problem> {
         if !self.is_finished() {
             return Err(Problem::Bad(
                 "the stream ended before the reply was whole".to_owned(),
@@ -210,7 +215,12 @@ impl Assembly {
             (EndReason::ToolCalls, true) => EndReason::Stop,
             (end, _) => end,
         };
-        let mut deltas: Vec<Delta> = with_unique_ids(self.calls)
+        let calls = self.calls.into_iter().map(|call| ToolCall {
+            id: call.id,
+            name: call.name,
+            arguments: call.arguments,
+        });
+        let mut deltas: Vec<Delta> = with_unique_ids(calls.collect())
             .into_iter()
             .map(Delta::ToolCall)
             .collect();
@@ -227,43 +237,6 @@ fn begins_anew(call: &PartialCall, index: Option<u64>, id: &str, name: &str, arg
     let is_whole = arguments.is_object() && !call.arguments.is_empty();
     let is_unplaced = index.is_none() && id.is_empty() && !call.arguments.is_empty();
     !name.is_empty() && (has_other_id || is_whole || is_unplaced)
-}
-
-/// Makes up the ids that are missing and tells apart those that are not unique.
-fn with_unique_ids(calls: Vec<PartialCall>) -> Vec<ToolCall> {
-    // What the server gave stays, so that made-up ids cannot push a real one aside.
-    let mut taken: HashSet<String> = calls
-        .iter()
-        .map(|call| call.id.clone())
-        .filter(|id| !id.is_empty())
-        .collect();
-    let mut given: HashSet<String> = HashSet::new();
-    calls
-        .into_iter()
-        .enumerate()
-        .map(|(number, call)| {
-            let id = if !call.id.is_empty() && given.insert(call.id.clone()) {
-                call.id
-            } else {
-                let base = if call.id.is_empty() {
-                    format!("call-{number}")
-                } else {
-                    format!("{}-{number}", call.id)
-                };
-                let mut id = base;
-                while taken.contains(&id) {
-                    id.push('-');
-                }
-                taken.insert(id.clone());
-                id
-            };
-            ToolCall {
-                id,
-                name: call.name,
-                arguments: call.arguments,
-            }
-        })
-        .collect()
 }
 
 /// Returns a text that stands as a string, or as a list of parts with a `text` each.

@@ -6,7 +6,7 @@ use super::*;
 
 /// Feeds the events and returns all pieces, or the problem.
 fn assemble(events: &[&str]) -> Result<Vec<Delta>, Problem> {
-    let mut assembly = Assembly::new(4);
+    let mut assembly = OpenAiAssembly::new(4);
     let mut deltas = Vec::new();
     for event in events {
         assembly.take("", event, &mut deltas)?;
@@ -197,6 +197,17 @@ fn too_many_calls_are_refused() {
 }
 
 #[test]
+fn names_and_ids_have_a_longest() {
+    let long = "x".repeat(LONGEST_NAME + 1);
+    check_calls(
+        &[json!([{"index": 0, "id": long, "function": {"name": "f", "arguments": "{}"}}])],
+        &[call("call-0", "f", "{}")],
+    );
+    let name = delta(&json!({"tool_calls": [{"index": 0, "function": {"name": long}}]}));
+    assert!(matches!(assemble(&[&name]), Err(Problem::Bad(detail)) if detail.contains("name")));
+}
+
+#[test]
 fn failures_within_the_stream_are_told() {
     let report = |message: &str, code| ServerReport {
         message: message.to_owned(),
@@ -212,9 +223,21 @@ fn failures_within_the_stream_are_told() {
         ("gone", report("gone", None)),
         (r#"{"error":"gone"}"#, report("gone", None)),
     ] {
-        let problem = Assembly::new(4).take("error", data, &mut Vec::new());
+        let problem = OpenAiAssembly::new(4).take("error", data, &mut Vec::new());
         assert_eq!(problem, Err(Problem::Reported(expect)), "{data}");
     }
+}
+
+#[test]
+fn arguments_that_repeat_themselves_without_an_end_are_cut() {
+    let fragment = |text: &str| {
+        delta(&json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": text}}]}))
+    };
+    let endless = vec![fragment("\\n    "); 2000];
+    let mut events = vec![fragment("{\"path\":")];
+    events.extend(endless);
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    assert_eq!(assemble(&events), Err(Problem::Repeating));
 }
 
 #[test]

@@ -1,23 +1,30 @@
 //! Any server that speaks the OpenAI chat protocol: llama.cpp, vLLM, LM Studio, Ollama's `/v1`, and OpenAI itself.
 //!
-//! Only `POST {base}/chat/completions` is used, always streaming, so that dropping the stream cuts the generation.
-//! The servers differ in details; `assembly.rs` says which are tolerated. A key is sent to the one origin that it was
-//! given for.
+//! Chatting is `POST {base}/chat/completions`, always streaming, so that dropping the stream cuts the generation.
+//! The servers differ in details: `assembly.rs` says which are tolerated in replies, `dialect.rs` how those of requests
+//! are learnt, `discovery.rs` what some tell of a model beforehand. A key is sent to the one origin that it was given
+//! for.
 
 mod assembly;
+mod dialect;
+mod discovery;
+mod usage;
 mod wire;
 
-use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::stream::{self, StreamExt};
+use serde_json::Value;
 
-use self::assembly::{Assembly, Problem};
+use self::assembly::OpenAiAssembly;
+use self::dialect::{Dialect, refuses_tools};
+use self::discovery::{Told, discover};
+use super::event_stream::reply_stream;
+use super::plausibility::Asked;
 use super::server::Server;
 pub use super::server::{Bounds, Secret};
-use super::server_sent_events::{EventParser, ServerSentEvent};
-use super::transport::{ReplyBytes, Transport};
-use super::{Capabilities, ChatRequest, Delta, Llm, LlmError, ReplyStream, Window, WindowBasis};
+use super::transport::Transport;
+use super::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream, Support, Window, WindowBasis};
 
 /// What is needed to talk to a model on an OpenAI-compatible server.
 #[derive(Debug, Clone)]
@@ -28,7 +35,8 @@ pub struct OpenAiConfig {
     pub server: Server,
     /// The model as the server calls it.
     pub model: String,
-    /// How many tokens prompt and reply may have together, if the operator knows: the protocol does not tell.
+    /// How many tokens prompt and reply may have together, if the operator knows: many servers do not tell. Where one
+    /// does, the smaller number counts.
     pub context_window: Option<u64>,
 }
 
@@ -51,6 +59,17 @@ pub struct OpenAiLlm {
     model: String,
     context_window: Option<u64>,
     transport: Transport,
+    learnt: Mutex<Learnt>,
+}
+
+/// What is known of the server by asking it.
+#[derive(Debug, Default)]
+struct Learnt {
+    /// What it told; none before it was asked.
+    told: Option<Told>,
+    dialect: Dialect,
+    /// It has refused a request because of its tools.
+    refuses_tools: bool,
 }
 
 impl OpenAiLlm {
@@ -75,7 +94,46 @@ impl OpenAiLlm {
             model: config.model,
             context_window: config.context_window,
             transport,
+            learnt: Mutex::default(),
         })
+    }
+
+    /// Returns how many requests the server works on at a time, if it told.
+    pub fn slots(&self) -> Option<u64> {
+        self.learnt().told?.slots
+    }
+
+    fn learnt(&self) -> MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns from a failure. Returns whether the body was written in another way, to be sent again.
+    fn learn(&self, error: &LlmError, body: &mut Value) -> bool {
+        match error {
+            LlmError::Refused {
+                status: 400 | 422 | 501,
+                detail,
+                ..
+            } => {
+                let mut learnt = self.learnt();
+                if learnt.dialect.learn(body, detail) {
+                    tracing::info!(
+                        model = self.name,
+                        "the server refuses a field, which is left out: {detail}"
+                    );
+                    learnt.dialect.amend(body);
+                    return true;
+                }
+                learnt.refuses_tools |= body.get("tools").is_some() && refuses_tools(detail);
+                false
+            }
+            LlmError::ContextOverflow(_) => {
+                // The server may run with another window than it told, and is asked again when there is time for it.
+                self.learnt().told = None;
+                false
+            }
+            _ => false,
+        }
     }
 }
 
@@ -86,116 +144,56 @@ impl Llm for OpenAiLlm {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // A server that cannot do tools refuses them by name; the protocol has no way to ask before.
-        Capabilities {
-            window: self.context_window.map(|tokens| Window {
-                tokens,
-                basis: WindowBasis::Declared,
-            }),
-            ..Capabilities::default()
+        let learnt = self.learnt();
+        let mut known = learnt.told.unwrap_or_default().capabilities;
+        if learnt.refuses_tools {
+            known.tools = Support::No;
         }
+        if learnt.dialect.refuses_schemas() {
+            known.schema = Support::No;
+        }
+        if let Some(tokens) = self.context_window {
+            known.window = Some(match known.window {
+                Some(told) => Window {
+                    tokens: told.tokens.min(tokens),
+                    ..told
+                },
+                None => Window {
+                    tokens,
+                    basis: WindowBasis::Declared,
+                },
+            });
+        }
+        known
     }
 
-    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+        let is_known = self.learnt().told.is_some();
+        if !is_known {
+            let told = discover(&self.transport, &self.name, &self.model, &|words| progress(words)).await?;
+            self.learnt().told = Some(told);
+        }
         Ok(self.capabilities())
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ReplyStream, LlmError> {
-        let body = wire::request_body(&self.model, &request);
+        let asked = Asked::of(&request);
+        let mut body = wire::request_body(&self.model, &request);
         // The conversation is large, and waiting may be long.
         drop(request);
-        let bytes = self
-            .transport
-            .post("chat/completions", &body, "text/event-stream")
-            .await?;
-        Ok(reply_stream(self.transport.clone(), bytes))
-    }
-}
-
-/// A reply on its way.
-struct Reading {
-    transport: Transport,
-    bytes: ReplyBytes,
-    parser: EventParser,
-    /// None once the reply has ended, in one way or the other.
-    assembly: Option<Assembly>,
-    ready: VecDeque<Result<Delta, LlmError>>,
-}
-
-fn reply_stream(transport: Transport, bytes: ReplyBytes) -> ReplyStream {
-    let reading = Reading {
-        parser: EventParser::new(transport.bounds().line_bytes),
-        assembly: Some(Assembly::new(transport.bounds().tool_calls)),
-        transport,
-        bytes,
-        ready: VecDeque::new(),
-    };
-    stream::unfold(reading, |mut reading| async move {
-        loop {
-            if let Some(delta) = reading.ready.pop_front() {
-                return Some((delta, reading));
-            }
-            reading.read().await?;
-        }
-    })
-    .boxed()
-}
-
-impl Reading {
-    /// Reads until there is something new to give. Returns none after the end.
-    async fn read(&mut self) -> Option<()> {
-        let mut assembly = self.assembly.take()?;
-        let mut events = Vec::new();
-        let (parsed, is_at_end) = match self.bytes.next().await {
-            Some(Ok(bytes)) => (self.parser.push(&bytes, &mut events), false),
-            // After the reason for the end, a connection that breaks or falls silent loses nothing but the count.
-            Some(Err(_)) if assembly.is_finished() => (Ok(()), true),
-            Some(Err(error)) => {
-                self.ready.push_back(Err(error));
-                return Some(());
-            }
-            None => {
-                let limit = self.transport.bounds().line_bytes;
-                let parser = std::mem::replace(&mut self.parser, EventParser::new(limit));
-                (parser.finish().map(|last| events.extend(last)), true)
+        self.learnt().dialect.amend(&mut body);
+        // Each further round leaves out a field more, and there are few.
+        let bytes = loop {
+            let sent = self
+                .transport
+                .post("chat/completions", &body, "text/event-stream");
+            match sent.await {
+                Ok(bytes) => break bytes,
+                Err(error) if self.learn(&error, &mut body) => {}
+                Err(error) => return Err(error),
             }
         };
-        if let Err(problem) = self.take(&mut assembly, &events) {
-            self.fail(problem);
-        } else if let (Err(error), false) = (parsed, assembly.is_done()) {
-            self.ready
-                .push_back(Err(self.transport.bound_passed(error.to_string())));
-        } else if is_at_end || assembly.is_done() {
-            match assembly.finish() {
-                Ok(deltas) => self.ready.extend(deltas.into_iter().map(Ok)),
-                Err(problem) => self.fail(problem),
-            }
-        } else {
-            self.assembly = Some(assembly);
-        }
-        Some(())
-    }
-
-    /// Takes events, and makes ready what they complete, also before a problem.
-    fn take(&mut self, assembly: &mut Assembly, events: &[ServerSentEvent]) -> Result<(), Problem> {
-        let mut deltas = Vec::new();
-        let result = events
-            .iter()
-            .try_for_each(|event| assembly.take(&event.name, &event.data, &mut deltas));
-        self.ready.extend(deltas.into_iter().map(Ok));
-        result
-    }
-
-    fn fail(&mut self, problem: Problem) {
-        let error = match problem {
-            Problem::Reported(report) => self.transport.failure(None, &report, None),
-            Problem::Bad(detail) => self.transport.bad_reply(detail),
-            Problem::TooManyToolCalls => {
-                let limit = self.transport.bounds().tool_calls;
-                self.transport
-                    .bound_passed(format!("the reply asks for more than {limit} tool calls"))
-            }
-        };
-        self.ready.push_back(Err(error));
+        let assembly = OpenAiAssembly::new(self.transport.bounds().tool_calls);
+        Ok(reply_stream(self.transport.clone(), bytes, assembly, asked))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::llm::{ChatRequest, Message, Role, ToolCall, ToolSpec};
+use crate::llm::{ChatRequest, Message, Role, Thinking, ToolCall, ToolSpec};
 
 /// Returns the body of a chat request.
 pub(super) fn request_body(model: &str, request: &ChatRequest) -> Value {
@@ -27,6 +27,10 @@ pub(super) fn request_body(model: &str, request: &ChatRequest) -> Value {
     }
     if let Some(temperature) = request.sampling.temperature {
         body["temperature"] = json!(f64::from(temperature));
+    }
+    if request.thinking == Thinking::Off {
+        // Known to the servers that fill a chat template: llama.cpp, vLLM, SGLang.
+        body["chat_template_kwargs"] = json!({"enable_thinking": false});
     }
     body
 }

@@ -116,8 +116,9 @@ pub(super) fn is_busy(status: StatusCode) -> bool {
 /// Reads `Retry-After`: seconds or a date. A wait that is absurdly long is shortened.
 pub(super) fn retry_after(value: &HeaderValue, now: OffsetDateTime) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    let wait = if let Ok(seconds) = text.parse() {
-        Duration::from_secs(seconds)
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than a number holds is long enough.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
         let date = PrimitiveDateTime::parse(text, HTTP_DATE).ok()?.assume_utc();
         Duration::try_from(date - now).unwrap_or_default()
@@ -224,8 +225,10 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("99999999999", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
             ("soon", None),
             ("-1", None),
+            ("", None),
         ] {
             let header = HeaderValue::from_static(text);
             assert_eq!(

@@ -30,6 +30,15 @@ impl Conversation {
         Ok(())
     }
 
+    /// Returns how many replies the model has given.
+    pub(super) fn replies(&self) -> usize {
+        let replies = self
+            .messages
+            .iter()
+            .filter(|message| message.role == Role::Assistant);
+        replies.count()
+    }
+
     /// Returns the messages of the prompt: what is stored, with old results stubbed, then what is new.
     pub(super) fn prompt(&self, state: &State, new: &[Message]) -> Vec<Message> {
         let opening = state
@@ -40,6 +49,14 @@ impl Conversation {
             .min(OPENING);
         let mut shown = Vec::new();
         for (place, (message, origin)) in self.with_origins(state, new).enumerate() {
+            if place >= opening
+                && state
+                    .turns
+                    .get(place)
+                    .is_some_and(|turn| is_fruitless(state, message, *turn))
+            {
+                continue;
+            }
             if let Some(forgotten) = &state.forgotten {
                 if place == opening
                     && let Some(goal) = shown.last_mut()
@@ -70,7 +87,7 @@ impl Conversation {
 
     /// Returns the calls before whose replies everything may be left out, the fewest turns first. The opening and the
     /// newest reply stay.
-    pub(super) fn turns_to_forget(&self, state: &State) -> impl Iterator<Item = u64> + use<> {
+    pub(super) fn turns_to_forget(state: &State) -> impl Iterator<Item = u64> + use<> {
         let first = state
             .forgotten
             .as_ref()
@@ -123,6 +140,17 @@ impl Conversation {
         });
         self.messages.iter().zip(state.origins.iter().copied()).chain(new)
     }
+}
+
+/// Whether a message belongs to a call that came to nothing and was followed by another: the reply, and what was said to
+/// it with the next call.
+fn is_fruitless(state: &State, message: &Message, turn: u64) -> bool {
+    let call = if message.role == Role::Assistant {
+        turn
+    } else {
+        turn.saturating_sub(1)
+    };
+    call < state.calls && state.fruitless.contains(&call)
 }
 
 fn read(message: &MessageRef, content: &[u8]) -> Message {

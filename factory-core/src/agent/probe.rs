@@ -158,6 +158,7 @@ async fn ask(llm: &dyn Llm, protocol: Protocol, goal: &str) -> Result<Reply, Llm
             temperature: Some(Temperature::hundredths(0)),
         },
         thinking: Thinking::Off,
+        ..ChatRequest::default()
     };
     let stream = llm.chat(request).await?;
     collect(stream, llm.name(), |_| {}).await

@@ -64,32 +64,36 @@ static SKIPS_TESTS: LazyLock<Regex> = LazyLock::new(|| {
 /// have looked at it.
 pub(super) fn sensitive_paths(diff: &Diff, commands: &[String], project: &ProjectSettings) -> Vec<String> {
     let changed_tests = files_with_changed_tests(&diff.text);
-    let named = |path: &str| {
-        commands.iter().any(|command| {
-            command
-                .split(|c: char| c.is_whitespace() || "\"'=;|&()<>".contains(c))
-                .map(|word| word.trim_start_matches("./"))
-                // The command may change the folder first.
-                .any(|word| {
-                    path == word
-                        || path
-                            .strip_suffix(word)
-                            .is_some_and(|folder| !word.is_empty() && folder.ends_with('/'))
-                })
-        })
-    };
     diff.files
         .iter()
         .filter(|file| {
             !project.covers(&file.path)
-                || PATHS.is_match(&file.path)
-                || named(&file.path)
+                || decides(&file.path, commands)
                 || changed_tests.contains(&file.path)
                 // What the text no longer shows cannot be cleared.
                 || (diff.truncated && file.kind != ChangeKind::Added)
         })
         .map(|file| file.path.clone())
         .collect()
+}
+
+/// Returns whether the file at a path, by its name alone, is one that decides whether a result is proven.
+pub(super) fn decides(path: &str, commands: &[String]) -> bool {
+    PATHS.is_match(path) || commands.iter().any(|command| names(command, path))
+}
+
+/// Whether a check command names the file.
+fn names(command: &str, path: &str) -> bool {
+    command
+        .split(|c: char| c.is_whitespace() || "\"'=;|&()<>".contains(c))
+        .map(|word| word.trim_start_matches("./"))
+        // The command may change the folder first.
+        .any(|word| {
+            path == word
+                || path
+                    .strip_suffix(word)
+                    .is_some_and(|folder| !word.is_empty() && folder.ends_with('/'))
+        })
 }
 
 /// Returns the paths of which a test was changed or removed. Tests that are wholly new weaken nothing.

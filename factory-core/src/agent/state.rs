@@ -11,6 +11,7 @@ use crate::model::{
     ApprovalSubject, BlobId, CommitId, Decision, DecisionKind, Event, EventKind, Plan, Protocol, RunSpec,
     RunStatus, Seq, StepId, Timestamp, TreeId, Usage,
 };
+use crate::tools::Tool;
 
 /// A tool call's place: the model call that asked for it, and the place among that reply's calls.
 pub(crate) type ToolPlace = (u64, u32);
@@ -128,6 +129,9 @@ pub(crate) struct State {
     pub(crate) dropped: BTreeSet<ToolPlace>,
     /// The turns that left the prompt, and what is said in their place.
     pub(crate) forgotten: Option<Forgotten>,
+    /// Calls of a led model that came to nothing. They leave the prompt once another one follows: small models repeat
+    /// what they see themselves doing.
+    pub(crate) fruitless: BTreeSet<u64>,
     /// What the operator has directed so far and the model has heard.
     pub(crate) heard: Vec<String>,
     pub(crate) pending: Vec<Pending>,
@@ -356,6 +360,14 @@ impl State {
                 Pending::Directive { text, .. } => Some(text.clone()),
                 _ => None,
             }));
+        if self
+            .pending
+            .iter()
+            .any(|pending| matches!(pending, Pending::Directive { .. }))
+        {
+            // What the operator directed stays where it was said.
+            self.fruitless.remove(&self.calls);
+        }
         self.calls = requested.call;
         self.pending.clear();
         self.call_in_flight = Some(requested.clone());
@@ -379,6 +391,9 @@ impl State {
         if self.is_led() {
             self.misunderstood = if understood { 0 } else { self.misunderstood + 1 };
             self.setbacks += u32::from(!understood);
+            if !understood {
+                self.fruitless.insert(responded.call);
+            }
         }
         if cut {
             self.pending.push(Pending::CutReply);
@@ -437,6 +452,10 @@ impl State {
         }
         *self.repeats.entry(finished.fingerprint.clone()).or_default() += 1;
         self.setbacks += u32::from(!finished.ok);
+        let is_alone = self.batch.as_ref().is_some_and(|batch| batch.tools.len() == 1);
+        if self.is_led() && !finished.ok && is_alone && finished.tool != Tool::RunCommand.name() {
+            self.fruitless.insert(finished.call);
+        }
         let Some(batch) = &mut self.batch else { return };
         let id = batch
             .tools

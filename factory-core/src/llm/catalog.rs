@@ -140,6 +140,7 @@ pub(super) fn capabilities_of(entry: &Value) -> Capabilities {
         schema: takes(&["structured_outputs", "response_format"]),
         thinking: takes(&["reasoning", "include_reasoning"]),
         window: window_of(entry),
+        ..Capabilities::default()
     }
 }
 

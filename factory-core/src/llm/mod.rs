@@ -124,6 +124,10 @@ pub struct ChatRequest {
     /// Whether the model may think first.
     #[serde(default, skip_serializing_if = "Thinking::is_as_is")]
     pub thinking: Thinking,
+    /// How many replies the conversation has had, where some may no longer be among the messages. No server is told;
+    /// models that play from a file find their place by it.
+    #[serde(skip)]
+    pub replies_before: Option<usize>,
 }
 
 /// Tokens as the provider counted them; none where it did not say.

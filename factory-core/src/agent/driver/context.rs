@@ -2,7 +2,7 @@
 //! leaves when it gets too full.
 
 use super::{Driver, Then};
-use crate::agent::conversation::{self, estimate};
+use crate::agent::conversation::{self, Conversation, estimate};
 use crate::agent::dialect;
 use crate::agent::prompt::{self, Surroundings};
 use crate::error::Error;
@@ -30,9 +30,9 @@ const SMALLEST_BOUND: usize = 1 << 10;
 /// The temperature at which a led model begins, in hundredths: small models write the likeliest code best.
 const FIRST_TEMPERATURE: u8 = 20;
 /// How much freer it is drawn after each setback, in hundredths: what failed once fails again at the same place.
-const FREER: u8 = 15;
+const FREER: u8 = 20;
 /// How many setbacks make it freer.
-const FREER_TIMES: u8 = 4;
+const FREER_TIMES: u8 = 3;
 
 impl Driver {
     /// Returns the request of the next call.
@@ -44,6 +44,7 @@ impl Driver {
             max_tokens: self.reply_tokens(),
             format: dialect::format(protocol),
             sampling: self.sampling(),
+            replies_before: Some(self.conversation.replies()),
             ..ChatRequest::default()
         }
     }
@@ -159,9 +160,9 @@ impl Driver {
         after.dropped.extend(dropped.iter().copied());
         let mut size = measure(&after);
         let mut forgotten = None;
-        if size > goal {
+        if size > room {
             let summary = prompt::forgotten(&self.state);
-            for turn in self.conversation.turns_to_forget(&self.state) {
+            for turn in Conversation::turns_to_forget(&self.state) {
                 after.forgotten = Some(crate::agent::state::Forgotten {
                     before: turn,
                     summary: summary.clone(),

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Driver, Then};
+use crate::agent::sensitive::decides;
 use crate::agent::state::REPEATS_BORNE;
 use crate::error::Error;
 use crate::journal::Entry;
@@ -14,7 +15,7 @@ use crate::model::payload::{
 use crate::model::{BlobId, NewEvent};
 use crate::sandbox::{CommandOutcome, CommandSpec, Exit, Limits, Network};
 use crate::store::Blob;
-use crate::tools::{self, Outcome, Prepared, ReadRequest, Settled, WriteRequest};
+use crate::tools::{self, Outcome, Prepared, ReadRequest, Refusal, Settled, WriteRequest};
 use crate::workspace::{Files, FilesError};
 
 /// The longest time that a model may ask for a command.
@@ -153,14 +154,40 @@ impl Driver {
     async fn prepare_tool(&self, current: &Current) -> Result<Prepared, Error> {
         let failed = self.state.failed_edits.clone();
         let tool = current.tool.clone();
-        self.with_files(move |files| {
-            tools::prepare(
-                files,
-                &|path| failed.get(path).copied().unwrap_or_default(),
-                &tool,
-            )
+        let prepared = self
+            .with_files(move |files| {
+                tools::prepare(
+                    files,
+                    &|path| failed.get(path).copied().unwrap_or_default(),
+                    &tool,
+                )
+            })
+            .await?;
+        Ok(match &prepared {
+            Prepared::Write(request) if self.state.is_led() => {
+                self.spares_the_proof(request).map_or(prepared, Prepared::Refused)
+            }
+            _ => prepared,
         })
-        .await
+    }
+
+    /// Refuses a led model's change of what decides whether it is done, unless the goal speaks of that very file: small
+    /// models turn to whatever file an error names, and nothing that they reach so is committed by itself.
+    fn spares_the_proof(&self, request: &WriteRequest) -> Option<Refusal> {
+        let mut there = request.files.iter().filter(|file| file.before.is_some());
+        let path = there.find(|file| {
+            decides(file.path.as_str(), self.checks()) && !self.state.goal.contains(file.path.file_name())
+        })?;
+        let text = format!(
+            "`{}` belongs to the checks and stays as it is; change the code that they look at",
+            path.path
+        );
+        Some(Refusal {
+            summary: text.clone(),
+            text,
+            denied: None,
+            failed_edit: None,
+        })
     }
 
     async fn read_tool(&self, request: ReadRequest) -> Result<Outcome, Error> {

@@ -21,7 +21,7 @@ struct Habits {
 
 #[async_trait]
 impl Llm for Habits {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "habits"
     }
 

@@ -77,6 +77,9 @@ pub(in crate::agent) fn notes(state: &State, output: impl Fn(&BlobId) -> String)
             Pending::Rejected { reason } => parts.push(told_of_rejection(reason)),
         }
     }
+    if state.fruitless.contains(&state.calls) {
+        parts.push("Nothing was changed by your last answer. Give another one.".to_owned());
+    }
     let goal: String = state.goal.trim().chars().take(REPEATED_GOAL).collect();
     parts.push(format!("The goal:\n{goal}"));
     Some(parts.join("\n\n"))

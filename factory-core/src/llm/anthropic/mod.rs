@@ -156,6 +156,7 @@ impl Llm for AnthropicLlm {
             // Calling tools is a part of the protocol, not of a model.
             tools: Support::Yes,
             schema: Support::No,
+            protocol: None,
             thinking: Support::Unknown,
             window: match (told, declared) {
                 (Some(told), Some(declared)) => Some(Window {

@@ -182,6 +182,7 @@ mod tests {
                 tools,
                 schema: Support::Yes,
                 thinking,
+                protocol: None,
                 window: Some(Window {
                     tokens: 4096,
                     basis: WindowBasis::Verified,

@@ -154,11 +154,11 @@ impl ScriptedLlm {
 
     /// Returns the reply to a request and its number, counted from one.
     fn reply_to(&self, request: &ChatRequest) -> Result<(usize, &ScriptReply), LlmError> {
-        let turn = request
+        let replies = request
             .messages
             .iter()
-            .filter(|message| message.role == Role::Assistant && !message.is_example)
-            .count();
+            .filter(|message| message.role == Role::Assistant && !message.is_example);
+        let turn = request.replies_before.unwrap_or_else(|| replies.count());
         let last = self.script.replies.len().saturating_sub(1);
         let index = match self.script.then {
             Then::RepeatLast => turn.min(last),

@@ -191,11 +191,12 @@ impl Merge<'_> {
             return self.units(&place.members, &unit.members, &indent, Some(place));
         }
         let indent = self.indent_at(place.range.start).to_owned();
-        let mut text = self.shifted(unit, &indent);
+        let shifted = self.shifted(unit, &indent);
         // The first line's indentation stands before the place already.
-        if let Some(rest) = text.strip_prefix(indent.as_str()) {
-            text = rest.to_owned();
-        }
+        let text = shifted
+            .strip_prefix(indent.as_str())
+            .unwrap_or(&shifted)
+            .to_owned();
         // What stood above the old definition stays where the new one brings nothing of its own.
         let is_bare = unit.signature == unit.range.start;
         let documented = self.old_text[place.range.start..place.signature].trim_start();

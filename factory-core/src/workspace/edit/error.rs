@@ -233,7 +233,7 @@ impl EditError {
             Self::Files(error) => error.code(),
             Self::Format { .. } => "edit_format",
             Self::NotFound { .. } => "edit_not_found",
-            Self::Ambiguous { .. } => "edit_ambiguous",
+            Self::Ambiguous { .. } | Self::AmbiguousDefinition { .. } => "edit_ambiguous",
             Self::NoPlace { .. } => "edit_no_place",
             Self::Overlap { .. } => "edit_overlap",
             Self::Colliding { .. } => "edit_colliding",
@@ -248,7 +248,6 @@ impl EditError {
             Self::TooMany { .. } => "edit_too_many",
             Self::Elided { .. } => "edit_elided",
             Self::Dropped { .. } => "edit_dropped",
-            Self::AmbiguousDefinition { .. } => "edit_ambiguous",
             Self::LeavesOut { .. } => "edit_leaves_out",
             Self::Unreadable { .. } => "edit_unreadable",
         }

@@ -142,7 +142,7 @@ fn what_is_wrong_is_said() {
 
 proptest::proptest! {
     #[test]
-    fn any_answer_is_read_without_panic(answer in r#"(FILE: a|EDIT: b|DONE:|RUN:|```|~~~|`|<<<<<<< SEARCH|=======|>>>>>>> REPLACE|\n|x|é| )*"#) {
+    fn any_answer_is_read_without_panic(answer in r"(FILE: a|EDIT: b|DONE:|RUN:|```|~~~|`|<<<<<<< SEARCH|=======|>>>>>>> REPLACE|\n|x|é| )*") {
         let _ = acts(&answer, EndReason::Stop);
         let _ = acts(&answer, EndReason::Length);
     }

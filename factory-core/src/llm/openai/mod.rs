@@ -17,7 +17,7 @@ use super::server::Server;
 pub use super::server::{Bounds, Secret};
 use super::server_sent_events::{EventParser, ServerSentEvent};
 use super::transport::{ReplyBytes, Transport};
-use super::{Capabilities, ChatRequest, Delta, Llm, LlmError, ReplyStream, Window, WindowBasis};
+use super::{Capabilities, ChatRequest, Delta, Llm, LlmError, Progress, ReplyStream, Window, WindowBasis};
 
 /// What is needed to talk to a model on an OpenAI-compatible server.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Llm for OpenAiLlm {
         }
     }
 
-    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, _progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         Ok(self.capabilities())
     }
 

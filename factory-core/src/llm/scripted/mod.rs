@@ -95,8 +95,8 @@ pub use self::script::{
     Expectation, Failure, FailureKind, Script, ScriptArguments, ScriptReply, ScriptToolCall, Then,
 };
 use super::{
-    Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, ReplyStream, Role, Support,
-    TokenCount, ToolCall,
+    Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, Progress, ReplyStream, Role,
+    Support, TokenCount, ToolCall,
 };
 
 /// The most bytes of a script's file.
@@ -203,7 +203,7 @@ impl Llm for ScriptedLlm {
         }
     }
 
-    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, _progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         Ok(self.capabilities())
     }
 

@@ -3,6 +3,7 @@
 mod capabilities;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod ollama;
 pub mod openai;
 pub mod scripted;
 pub mod server;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use factory_core::llm::scripted::{Script, ScriptReply};
-use factory_core::llm::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream};
+use factory_core::llm::{Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream};
 use factory_core::model::{ApprovalPolicy, EventKind, Protocol, RunSpec, RunStatus};
 use serde_json::json;
 
@@ -41,7 +41,7 @@ impl Llm for Witness {
         self.inner.capabilities()
     }
 
-    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         self.inner.prepare(progress).await
     }
 

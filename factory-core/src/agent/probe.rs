@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::dialect;
 use crate::llm::{
-    Capabilities, ChatRequest, Llm, LlmError, Message, Reply, Role, Sampling, Support, Thinking, collect,
+    Capabilities, ChatRequest, Llm, LlmError, Message, Progress, Reply, Role, Sampling, Support, Thinking,
+    collect,
 };
 use crate::model::{Protocol, Temperature, Usage};
 use crate::model_notes::ModelNotes;
@@ -43,7 +44,7 @@ pub(crate) async fn protocol_of(
     llm: &dyn Llm,
     capabilities: Capabilities,
     notes: &ModelNotes,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: Progress<'_>,
 ) -> Result<Probed, LlmError> {
     if let Some(protocol) = capabilities.protocol.or_else(|| notes.protocol(llm.name())) {
         return Ok(Probed::known(protocol, capabilities));
@@ -57,7 +58,7 @@ pub(crate) async fn protocol_of(
 pub(crate) async fn probe(
     llm: &dyn Llm,
     capabilities: Capabilities,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: Progress<'_>,
 ) -> Result<Probed, LlmError> {
     let mut probed = Probed::known(Protocol::Text, capabilities);
     let mut candidates = Vec::new();

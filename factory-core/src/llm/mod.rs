@@ -9,6 +9,7 @@ mod catalog;
 pub mod conformance;
 mod event_stream;
 pub mod guarded;
+pub mod ollama;
 pub mod openai;
 mod plausibility;
 mod repetition;
@@ -265,6 +266,9 @@ impl LlmError {
     }
 }
 
+/// Who is told in a few words what is waited for. The words may be made for the occasion.
+pub type Progress<'a> = &'a (dyn for<'words> Fn(&'words str) + Send + Sync);
+
 /// A language model.
 #[async_trait]
 pub trait Llm: Debug + Send + Sync + 'static {
@@ -277,7 +281,7 @@ pub trait Llm: Debug + Send + Sync + 'static {
     /// Makes the model ready to be asked: finds it on its server, loads it where that is a step of its own, and reads and
     /// verifies its window. `progress` is told in a few words what is waited for. Cheap once it is done; asked again
     /// after a failure, it tries again. A model may be asked without it, with less known.
-    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError>;
+    async fn prepare(&self, progress: Progress<'_>) -> Result<Capabilities, LlmError>;
 
     /// Sends the request and returns the reply as it comes. Dropping the future or the stream drops the connection.
     /// The stream ends with [`Delta::End`] or an error; a tool call's id is unique within the reply.

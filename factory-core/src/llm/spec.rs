@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::ollama::{OllamaConfig, OllamaLlm};
 use super::openai::{OpenAiConfig, OpenAiLlm};
 use super::scripted::ScriptedLlm;
 use super::server::{BaseUrl, Secret, Server};
@@ -115,9 +116,6 @@ impl ModelKeys {
 }
 
 /// Opens the model that `spec` names. Connects to nothing, but reads a script's file and blocks while it does.
-///
-/// `ollama:NAME` is served through Ollama's OpenAI-compatible route on this machine, which cannot set the context
-/// window; Ollama's own protocol takes its place once there is a client for it.
 pub fn open_model(spec: &str, keys: &ModelKeys) -> Result<Arc<dyn Llm>, LlmError> {
     let open = |model: String, url: &str| {
         let base = BaseUrl::parse(url).map_err(|detail| LlmError::Unusable {
@@ -133,7 +131,14 @@ pub fn open_model(spec: &str, keys: &ModelKeys) -> Result<Arc<dyn Llm>, LlmError
     match spec.parse()? {
         ModelSpec::Scripted { file } => Ok(Arc::new(ScriptedLlm::from_file(file)?)),
         ModelSpec::OpenAi { model, url } => open(model, &url),
-        ModelSpec::Ollama { model } => open(model, OLLAMA),
+        ModelSpec::Ollama { model } => {
+            let server = Server::new(BaseUrl::parse(OLLAMA).expect("the built-in address is one"));
+            let server = Server {
+                key: keys.of(OLLAMA),
+                ..server
+            };
+            Ok(Arc::new(OllamaLlm::new(OllamaConfig::new(spec, server, model))?))
+        }
     }
 }
 

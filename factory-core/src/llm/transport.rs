@@ -5,6 +5,7 @@
 //! server says in an error is shortened and stripped of control characters before anybody sees it.
 
 mod answer;
+mod exchange;
 mod failure;
 mod pace;
 
@@ -18,6 +19,7 @@ use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+pub(super) use self::exchange::is_no_json;
 pub(super) use self::failure::ServerReport;
 use self::failure::{causes, is_busy, retry_after, shortened};
 pub(super) use self::pace::Pace;
@@ -283,7 +285,7 @@ impl Transport {
     }
 
     /// Returns a server's words as they may be shown: short, on one line, without the key.
-    fn shown(&self, words: &str) -> String {
+    pub(super) fn shown(&self, words: &str) -> String {
         let mut hidden = words.to_owned();
         for secret in self.secrets.iter().filter(|secret| !secret.expose().is_empty()) {
             hidden = hidden.replace(secret.expose(), "[key]");

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use factory_core::llm::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream, Role, Window, WindowBasis};
+use factory_core::llm::{
+    Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream, Role, Window, WindowBasis,
+};
 use factory_core::model::{
     Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
     WorkerId,
@@ -201,7 +203,7 @@ impl Llm for Audited {
         self.inner.capabilities()
     }
 
-    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         self.inner.prepare(progress).await
     }
 
@@ -251,7 +253,7 @@ impl Llm for Windowed {
         }
     }
 
-    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         self.inner.prepare(progress).await?;
         Ok(self.capabilities())
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::stream;
 
 use super::*;
-use crate::llm::{Delta, EndReason, ReplyStream, ToolCall};
+use crate::llm::{Delta, EndReason, Progress, ReplyStream, ToolCall};
 
 /// A model that answers each kind of request in one way.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Llm for Habits {
         Capabilities::default()
     }
 
-    async fn prepare(&self, _: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, _: Progress<'_>) -> Result<Capabilities, LlmError> {
         Ok(self.capabilities())
     }
 

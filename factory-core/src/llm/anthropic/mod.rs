@@ -15,7 +15,7 @@ use super::event_stream::{bounded_json, reply_stream};
 use super::plausibility::Asked;
 use super::server::{KeyHeader, Server};
 use super::transport::Transport;
-use super::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream, Support, Window, WindowBasis};
+use super::{Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream, Support, Window, WindowBasis};
 use async_trait::async_trait;
 
 /// The version of the protocol that is spoken here.
@@ -168,7 +168,7 @@ impl Llm for AnthropicLlm {
         }
     }
 
-    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, _progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         let is_known = self.told().is_some();
         if !is_known {
             let told = self.discover().await?;

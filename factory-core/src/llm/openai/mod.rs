@@ -24,7 +24,7 @@ use super::plausibility::Asked;
 use super::server::Server;
 pub use super::server::{Bounds, Secret};
 use super::transport::Transport;
-use super::{Capabilities, ChatRequest, Llm, LlmError, ReplyStream, Support, Window, WindowBasis};
+use super::{Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream, Support, Window, WindowBasis};
 
 /// What is needed to talk to a model on an OpenAI-compatible server.
 #[derive(Debug, Clone)]
@@ -167,7 +167,7 @@ impl Llm for OpenAiLlm {
         known
     }
 
-    async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         let is_known = self.learnt().told.is_some();
         if !is_known {
             let told = discover(&self.transport, &self.name, &self.model, &|words| progress(words)).await?;

@@ -95,8 +95,8 @@ pub use self::script::{
     Expectation, Failure, FailureKind, Script, ScriptArguments, ScriptReply, ScriptToolCall, Then,
 };
 use super::{
-    Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, ReplyStream, Role, Support,
-    TokenCount, ToolCall,
+    Capabilities, ChatRequest, Delta, EndReason, Llm, LlmError, Message, Progress, ReplyStream, Role,
+    Support, TokenCount, ToolCall,
 };
 use crate::model::Protocol;
 
@@ -205,7 +205,7 @@ impl Llm for ScriptedLlm {
         }
     }
 
-    async fn prepare(&self, _progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Capabilities, LlmError> {
+    async fn prepare(&self, _progress: Progress<'_>) -> Result<Capabilities, LlmError> {
         Ok(self.capabilities())
     }
 

@@ -53,6 +53,14 @@ impl ServerReport {
 
     /// Reads `{"error": …}`: a text, or an object with `message`, `type` and `code`. Returns none if there is none.
     pub(crate) fn of_error(json: &Value) -> Option<Self> {
+        let mut report = Self::of_error_alone(json)?;
+        if let Some(link) = json.get("signin_url").and_then(Value::as_str) {
+            report.message = format!("{}; sign in at {link}", report.message);
+        }
+        Some(report)
+    }
+
+    fn of_error_alone(json: &Value) -> Option<Self> {
         match json.get("error")? {
             Value::Null => None,
             Value::Object(error) => {
@@ -70,10 +78,10 @@ impl ServerReport {
                     code,
                 })
             }
-            Value::String(message) => Some(Self {
+            Value::String(message) => Some(Self::within(message).unwrap_or_else(|| Self {
                 message: message.clone(),
                 ..Self::default()
-            }),
+            })),
             other => Some(Self {
                 message: other.to_string(),
                 ..Self::default()
@@ -81,14 +89,22 @@ impl ServerReport {
         }
     }
 
+    /// Reads the report of a server behind the server, which some pass on as the text of their own.
+    fn within(message: &str) -> Option<Self> {
+        let inner: Value = serde_json::from_str(message).ok()?;
+        inner.get("error").filter(|error| error.is_object())?;
+        Self::of_error_alone(&inner)
+    }
+
     pub(super) fn is_context_overflow(&self) -> bool {
-        const SIGNS: [&str; 8] = [
+        const SIGNS: [&str; 9] = [
             "exceed_context_size",
             "context_length_exceeded",
             "exceeds the available context",
             "maximum context length",
             "context length exceeded",
             "exceeds the context",
+            "longer than the context length",
             "prompt is too long",
             "prompt too long",
         ];
@@ -104,9 +120,14 @@ impl ServerReport {
     }
 }
 
-/// Returns whether a status asks to come back later: too many requests, too slow, or the server's own failure.
+/// The status of a request that was cancelled on its way, though not by us: we would not be there to read it.
+const CANCELLED: u16 = 499;
+
+/// Returns whether a status asks to come back later: too many requests, too slow, cancelled, or the server's own
+/// failure.
 pub(super) fn is_busy(status: StatusCode) -> bool {
     status.is_server_error()
+        || status.as_u16() == CANCELLED
         || matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
@@ -186,6 +207,15 @@ mod tests {
                 r#"{"error":{"message":"no","type":"BadRequestError","code":400}}"#,
                 report("no", "BadRequestError", Some(400)),
             ),
+            (
+                r#"{"error":"unauthorized","signin_url":"https://ollama.com/connect"}"#,
+                report("unauthorized; sign in at https://ollama.com/connect", "", None),
+            ),
+            (
+                r#"{"error":"{\"error\":{\"code\":400,\"type\":\"exceed_context_size_error\",\"message\":\"long\"}}"}"#,
+                report("long", "exceed_context_size_error", Some(400)),
+            ),
+            (r#"{"error":"{\"error\":7}"}"#, report(r#"{"error":7}"#, "", None)),
             (r#"{"error":{"odd":1}}"#, report(r#"{"odd":1}"#, "", None)),
             (r#"{"message":"no"}"#, report("no", "", None)),
             (
@@ -202,6 +232,10 @@ mod tests {
     fn an_overflow_is_known_by_its_words() {
         for (message, kind) in [
             ("the request exceeds the available context size", ""),
+            (
+                "the prompt is longer than the context length currently available to the model; shorten the prompt",
+                "",
+            ),
             ("", "exceed_context_size_error"),
             ("", "invalid_request_error context_length_exceeded"),
             (

@@ -86,6 +86,7 @@ pub mod model;
 pub mod sandbox;
 pub mod settings;
 pub mod store;
+pub mod syntax;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tools;

@@ -21,6 +21,7 @@ const FLOORS: &[&[&str]] = &[
         "sandbox",
         "settings",
         "store",
+        "syntax",
         "tools",
         "vcs",
         "workspace",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use super::index::FileId;
+use super::outline::Outline;
 use super::ranking::Reason;
 use super::role::Role;
 use super::sources::Sources;
@@ -11,6 +12,8 @@ use super::sources::Sources;
 /// How many definitions are shown of a file that the request leads to, and of another.
 const MOST_CALLED_FOR: usize = 60;
 const MOST_OTHERS: usize = 16;
+/// How many where there is no room for those.
+const FEWEST: usize = 6;
 /// The longest line of the names in a folder.
 const MAX_NAMES: usize = 300;
 /// What is kept free for the line that says what is left out.
@@ -115,32 +118,22 @@ fn details(
         if *reason >= Reason::Text {
             break;
         }
+        let most = match reason {
+            _ if shown.contains(id) || *reason == Reason::Manifest => 0,
+            _ if reason.is_called_for() => MOST_CALLED_FOR,
+            _ => MOST_OTHERS,
+        };
         let path = sources.index().path(*id).as_str();
-        let mut entry = format!("{path}\n");
-        if shown.contains(id) {
-            entry = format!("{path} (whole below)\n");
-        } else if sources.role(*id) != Role::Manifest
-            && let Some(outline) = sources.outline(*id)
-        {
-            let most = if reason.is_called_for() {
-                MOST_CALLED_FOR
-            } else {
-                MOST_OTHERS
-            };
-            for symbol in outline.symbols.iter().take(most) {
-                let _ = writeln!(
-                    entry,
-                    "{:indent$}{}",
-                    "",
-                    symbol.signature,
-                    indent = 2 + 2 * symbol.depth
-                );
-            }
-            if outline.symbols.len() > most {
-                let _ = writeln!(entry, "  … {} more", outline.symbols.len() - most);
-            }
-        }
-        if !page.push(&entry) {
+        let heading = if shown.contains(id) {
+            format!("{path} (whole below)\n")
+        } else {
+            format!("{path}\n")
+        };
+        let outline = if most > 0 { sources.outline(*id) } else { None };
+        // Where all of it has no room, a few definitions still say what the file is about.
+        let fitted =
+            page.push(&entry(&heading, outline, most)) || page.push(&entry(&heading, outline, FEWEST));
+        if !fitted {
             break;
         }
         detailed.insert(*id);
@@ -149,6 +142,20 @@ fn details(
         page.text.clear();
     }
     detailed
+}
+
+/// A file's heading and its first definitions, at most `most`.
+fn entry(heading: &str, outline: Option<&Outline>, most: usize) -> String {
+    let mut entry = heading.to_owned();
+    let symbols = outline.map_or(&[][..], |outline| &outline.symbols);
+    for symbol in symbols.iter().take(most) {
+        let indent = 2 + 2 * symbol.depth;
+        let _ = writeln!(entry, "{:indent$}{}", "", symbol.signature);
+    }
+    if most > 0 && symbols.len() > most {
+        let _ = writeln!(entry, "  … {} more", symbols.len() - most);
+    }
+    entry
 }
 
 /// Returns the names of files, a line for each folder; folders that somebody else wrote are counted alone.

@@ -105,6 +105,7 @@ fn is_worth_showing(language: Language, declared: &str, unit: &Unit, depth: usiz
         }
         Language::Java | Language::JavaScript | Language::TypeScript | Language::Tsx if depth > 0 => calls(),
         Language::JavaScript => !unit.name.contains('.') || calls(),
+        Language::Rust => !(declared.ends_with(';') && declared.split(' ').any(|word| word == "mod")),
         Language::C | Language::Cpp => {
             let is_guard = declared.starts_with("#define") && declared.split_whitespace().count() < 3;
             !is_guard && (depth == 0 || calls())
@@ -123,7 +124,10 @@ fn signature(language: Language, declared: &str) -> String {
     let mut open = 0_usize;
     for line in declared.lines().take(MAX_SIGNATURE_LINES) {
         let line = line.trim();
-        if !joined.is_empty() && !joined.ends_with('(') && !line.starts_with(')') {
+        if line.starts_with(')') {
+            // What closes the list needs no comma before it on one line.
+            joined.truncate(joined.trim_end_matches(',').len());
+        } else if !joined.is_empty() && !joined.ends_with('(') {
             joined.push(' ');
         }
         joined.push_str(line);
@@ -142,7 +146,8 @@ fn signature(language: Language, declared: &str) -> String {
         Language::Python | Language::Ruby => joined.as_str(),
         _ => without_body(&joined),
     };
-    let body = body.trim_end().trim_end_matches(['{', ';', ':']).trim_end();
+    let body =
+        body.trim_end_matches(|character: char| character.is_whitespace() || "{;:=([".contains(character));
     let body: String = body
         .chars()
         .map(|character| if character.is_control() { ' ' } else { character })
@@ -185,17 +190,18 @@ mod tests {
     fn each_language_is_shown_by_its_signatures() {
         check(
             "a.py",
-            "import os\n\nLIMIT = 3\nthing = 4\n\n\n@cached\ndef add(\n    a: int,\n    b: int = 2,\n) -> int:\n    return a + b\n\n\nclass Stack(Base):\n    size = 1\n\n    async def push(self, item):\n        pass\n\n\nif __name__ == '__main__':\n    add(1)\n",
+            "import os\n\nLIMIT = 3\nTABLE = {\n    1: 2,\n}\nthing = 4\n\n\n@cached\ndef add(\n    a: int,\n    b: int = 2,\n) -> int:\n    return a + b\n\n\nclass Stack(Base):\n    size = 1\n\n    async def push(self, item):\n        pass\n\n\nif __name__ == '__main__':\n    add(1)\n",
             &[
                 "LIMIT = 3",
-                "def add(a: int, b: int = 2,) -> int",
+                "TABLE",
+                "def add(a: int, b: int = 2) -> int",
                 "class Stack(Base)",
                 "  async def push(self, item)",
             ],
         );
         check(
             "a.rs",
-            "//! Doc.\nuse std::fmt;\n/// Doc.\n#[derive(Debug)]\npub struct A { x: u8 }\nimpl fmt::Display for A {\n    fn fmt(&self) -> R { Ok(()) }\n}\npub const MOST: usize = 5;\npub(crate) fn f<T>(a: [u8; 2]) -> T\nwhere T: Copy {\n}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn t() {}\n}\n",
+            "//! Doc.\nmod b;\nuse std::fmt;\n/// Doc.\n#[derive(Debug)]\npub struct A { x: u8 }\nimpl fmt::Display for A {\n    fn fmt(&self) -> R { Ok(()) }\n}\npub const MOST: usize = 5;\npub(crate) fn f<T>(a: [u8; 2]) -> T\nwhere T: Copy {\n}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn t() {}\n}\n",
             &[
                 "pub struct A",
                 "impl fmt::Display for A",
@@ -213,7 +219,7 @@ mod tests {
                 "const f = (a: number): number => a",
                 "class C extends D",
                 "  get(x: string): void",
-                "type T =",
+                "type T",
             ],
         );
         check(

@@ -173,6 +173,9 @@ fn defining(sources: &mut Sources<'_>, named: &Named, ranking: &mut Ranking) {
         return;
     };
     let strict = any_of(identifiers.iter());
+    let Some(definition) = definition_of(identifiers.iter().chain(words)) else {
+        return;
+    };
     let mut candidates: Vec<FileId> = (0..sources.index().len())
         .filter(|id| is_own(sources.role(*id)))
         .collect();
@@ -188,7 +191,9 @@ fn defining(sources: &mut Sources<'_>, named: &Named, ranking: &mut Ranking) {
         if strict.as_ref().is_some_and(|strict| strict.is_match(&text)) {
             ranking.raise(id, Reason::UsesIdentifier);
         }
-        if let Some(outline) = sources.outline_of(id, &text) {
+        if may_define(&definition, &text)
+            && let Some(outline) = sources.outline_of(id, &text)
+        {
             if outline.defines(&identifiers) {
                 ranking.raise(id, Reason::DefinesIdentifier);
             } else if outline.defines(words) {
@@ -206,6 +211,30 @@ fn any_of<'a>(names: impl Iterator<Item = &'a String>) -> Option<Regex> {
     }
     // A pattern that grows too large for its bound finds nothing, which costs relevance alone.
     Regex::new(&format!(r"(?i)(?:^|[^\w$])(?:{})(?:$|[^\w$])", names.join("|"))).ok()
+}
+
+/// Returns a search for lines that may define one of the names in some language, so that few files are taken apart in
+/// vain: behind a word such as `def` or a type, or at the beginning of a line that opens a body.
+fn definition_of<'a>(names: impl Iterator<Item = &'a String>) -> Option<Regex> {
+    let names: Vec<String> = names.map(|name| regex::escape(name)).collect();
+    let names = names.join("|");
+    let forms = [
+        format!(r"(?:(\w+)|[>\])*&])[ \t]+[*&]*(?:{names})\s*[(=<:{{;\[]"),
+        format!(r"\b(?:class|def|enum|interface|module|struct|trait|type)[ \t]+(?:{names})[ \t]*$"),
+        format!(r"^[ \t]*(?:{names})[ \t]*\(.*\{{[ \t]*$"),
+        format!(r"(?:\.|::)(?:{names})\s*[(=<]"),
+    ];
+    Regex::new(&format!("(?im){}", forms.join("|"))).ok()
+}
+
+/// Returns whether a text has a line that may define one of the names, rather than call it.
+fn may_define(definition: &Regex, text: &str) -> bool {
+    const USES: &[&str] = &[
+        "and", "as", "assert", "await", "case", "catch", "elif", "else", "except", "if", "in", "is", "new",
+        "not", "or", "raise", "return", "throw", "throws", "while", "yield",
+    ];
+    let mut found = definition.captures_iter(text);
+    found.any(|found| found.get(1).is_none_or(|before| !USES.contains(&before.as_str())))
 }
 
 fn going_with(sources: &mut Sources<'_>, ranking: &mut Ranking) {
@@ -275,6 +304,35 @@ fn beside(sources: &Sources<'_>, ranking: &mut Ranking) {
     for (id, path) in sources.index().paths().iter().enumerate() {
         if is_own(sources.role(id)) && folders.contains(&path.parent()) {
             ranking.raise(id, Reason::Beside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_defines_is_told_from_one_that_uses() {
+        let definition = definition_of([&"find".to_owned(), &"Shelf".to_owned()].into_iter()).unwrap();
+        for (line, expect) in [
+            ("def find(a):", true),
+            ("pub(super) async fn find<T>(a: T)", true),
+            ("func (s *Shelf) Find(a int) error {", true),
+            ("struct shelf *find(int a)", true),
+            ("class Shelf:", true),
+            ("pub struct Shelf;", true),
+            ("export const find = (a) => a;", true),
+            ("  find(a, b) {", true),
+            ("find() {", true),
+            ("Shelf.prototype.find = function () {}", true),
+            ("class Shelf", true),
+            ("    return find(a)", false),
+            ("    raise Shelf(a)", false),
+            ("x = a + findings(b)", false),
+            ("# find the shelf", false),
+        ] {
+            assert_eq!(may_define(&definition, line), expect, "{line}");
         }
     }
 }

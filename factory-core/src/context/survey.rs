@@ -212,11 +212,14 @@ fn show(sources: &mut Sources<'_>, ranked: &[(FileId, Reason)], named: &Named, s
             shown.left * 2 / (others + 1)
         };
         let fits = read.text.len() + marks < share;
-        let is_worth_it = reason.is_called_for() || (fits && read.faithful);
+        let focus = focus(sources, *id, &read.text, named);
+        // The mere head of a file that only goes with others says nothing that the map does not say.
+        let in_question =
+            *reason <= Reason::DefinesWord || !focus.lines.is_empty() || !focus.parts.is_empty();
+        let is_worth_it = (fits && read.faithful) || (reason.is_called_for() && in_question);
         if !is_worth_it {
             continue;
         }
-        let focus = focus(sources, *id, &read.text, named);
         let cut = excerpt(
             &read.text,
             &focus,

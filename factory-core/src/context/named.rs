@@ -49,19 +49,16 @@ const RELATIVE_ENDS: &[&str] = &[
     ".rb",
 ];
 
-/// Places of the machine, not of the repository: what lies there is not meant even if it is called alike.
-const ELSEWHERE: &[&str] = &[
+/// Folders of the machine, not of the repository: what lies there is not meant even if it is called alike.
+const OF_THE_MACHINE: &[&str] = &["/usr/", "/lib/", "/lib64/", "/opt/", "/nix/", "/rustc/"];
+
+/// Folders of installed packages, wherever they lie.
+const OF_PACKAGES: &[&str] = &[
     "/site-packages/",
     "/dist-packages/",
     "/node_modules/",
     "/.cargo/",
     "/pkg/mod/",
-    "/rustc/",
-    "/usr/",
-    "/lib/",
-    "/lib64/",
-    "/opt/",
-    "/nix/",
 ];
 
 /// Returns the file that a word means.
@@ -105,17 +102,8 @@ fn by_path(word: &str, index: &FileIndex) -> Option<FileId> {
 }
 
 fn is_elsewhere(word: &str) -> bool {
-    ELSEWHERE.iter().any(|place| match place.strip_suffix('/') {
-        // The machine's own folders count at the beginning alone; a repository may have a `lib` too.
-        Some(top) if top.matches('/').count() == 1 && top != "/node_modules" && !top.contains('-') => {
-            if top == "/.cargo" || top == "/rustc" {
-                word.contains(place)
-            } else {
-                word.starts_with(place)
-            }
-        }
-        _ => word.contains(place),
-    })
+    OF_THE_MACHINE.iter().any(|folder| word.starts_with(folder))
+        || OF_PACKAGES.iter().any(|folder| word.contains(folder))
 }
 
 /// `tests.test_calc.TestAdd`, `crate::parser::tests`, `./parser`, `org.example.Shelf`.

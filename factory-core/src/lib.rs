@@ -74,6 +74,7 @@ compile_error!("AI Dev Factory supports Linux; on Windows use WSL2, elsewhere a 
 
 mod agent;
 mod chain;
+pub mod context;
 pub mod data_folder;
 pub mod environment;
 mod error;

@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["model"],
     &[
         "chain",
+        "context",
         "data_folder",
         "environment",
         "event_bus",

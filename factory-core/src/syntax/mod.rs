@@ -7,7 +7,7 @@ mod grammar;
 mod units;
 
 pub use self::grammar::Language;
-pub use self::units::{Unit, UnitKind, units};
+pub use self::units::{Unit, UnitKind, outline, units};
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,18 @@ fn a_text_with_errors_is_not_taken_apart() {
 }
 
 #[test]
+fn a_text_with_errors_is_outlined_as_far_as_it_is_understood() {
+    let text = "def f(a):\n    return (\n\ndef g(b):\n    pass\n";
+    let found = super::outline(Language::Python, text).unwrap();
+    assert!(found.iter().any(|unit| unit.name == "g"), "{found:?}");
+    let whole = "fn f() {}\n";
+    assert_eq!(
+        super::outline(Language::Rust, whole),
+        units(Language::Rust, whole)
+    );
+}
+
+#[test]
 fn a_file_is_known_by_its_name() {
     for (name, expect) in [
         ("a/b.py", Some(Language::Python)),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::{Node, Parser, Tree};
 
 use super::Language;
 use super::grammar::Construct;
@@ -12,6 +12,8 @@ use super::grammar::Construct;
 const MAX_TEXT: usize = 2 << 20;
 /// How long one text may be parsed, because error recovery can be slow on hostile ones.
 const PARSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long it may be parsed where there are many to be shown.
+const OUTLINE_WITHIN: Duration = Duration::from_millis(500);
 /// How deep names and transparent nodes are followed.
 const MAX_DEPTH: usize = 16;
 
@@ -48,6 +50,21 @@ pub struct Unit {
 
 /// Takes a source text apart; none where the text has errors in it, or is too long to be looked at. Blocks.
 pub fn units(language: Language, text: &str) -> Option<Vec<Unit>> {
+    let tree = parse(language, text, PARSE_WITHIN)?;
+    if tree.root_node().has_error() {
+        return None;
+    }
+    Some(Source { language, text }.within(tree.root_node(), 0))
+}
+
+/// Takes a source text apart as far as it is understood, whatever errors are in it; for showing, not for changing it.
+/// None where it is too long to be looked at, or takes too long. Blocks.
+pub fn outline(language: Language, text: &str) -> Option<Vec<Unit>> {
+    let tree = parse(language, text, OUTLINE_WITHIN)?;
+    Some(Source { language, text }.within(tree.root_node(), 0))
+}
+
+fn parse(language: Language, text: &str, within: Duration) -> Option<Tree> {
     if text.len() > MAX_TEXT {
         return None;
     }
@@ -56,19 +73,14 @@ pub fn units(language: Language, text: &str) -> Option<Vec<Unit>> {
     let started = std::time::Instant::now();
     let mut read = |offset: usize, _| text.as_bytes().get(offset..).unwrap_or_default();
     let mut watch = |_: &tree_sitter::ParseState| {
-        if started.elapsed() > PARSE_WITHIN {
+        if started.elapsed() > within {
             std::ops::ControlFlow::Break(())
         } else {
             std::ops::ControlFlow::Continue(())
         }
     };
     let options = tree_sitter::ParseOptions::new().progress_callback(&mut watch);
-    let tree = parser.parse_with_options(&mut read, None, Some(options))?;
-    if tree.root_node().has_error() {
-        return None;
-    }
-    let source = Source { language, text };
-    Some(source.within(tree.root_node(), 0))
+    parser.parse_with_options(&mut read, None, Some(options))
 }
 
 struct Source<'a> {
@@ -88,7 +100,13 @@ impl Source<'_> {
             if depth > 0 && child.kind().ends_with("identifier") {
                 continue;
             }
-            match self.language.construct(child.kind()) {
+            // What stands within something that is not understood may be understood itself.
+            let construct = if child.is_error() {
+                Some(Construct::Transparent)
+            } else {
+                self.language.construct(child.kind())
+            };
+            match construct {
                 Some(Construct::Comment | Construct::Attribute) => {
                     self.flush_apart(&mut above, child, &mut units);
                     above.push(child);

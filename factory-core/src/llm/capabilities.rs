@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Price;
+use crate::model::Protocol;
+
 /// Whether something is supported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +22,8 @@ pub enum Support {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowBasis {
+    /// Nobody said; the factory assumes it.
+    Assumed,
     /// The operator said so, and nobody has checked it.
     Declared,
     /// The server says so.
@@ -36,7 +41,7 @@ pub struct Window {
     pub basis: WindowBasis,
 }
 
-/// What a model can do, as far as is known.
+/// What a model can do, as far as is known, and what the operator says of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Whether it calls tools natively.
@@ -47,6 +52,12 @@ pub struct Capabilities {
     pub thinking: Support,
     /// The window; none where nobody said.
     pub window: Option<Window>,
+    /// How it is to be asked, if the operator says; trying tells otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// What its tokens cost, if the operator says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
 }
 
 impl Capabilities {

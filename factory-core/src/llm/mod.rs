@@ -4,6 +4,7 @@ mod capabilities;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod openai;
+mod price;
 pub mod scripted;
 pub mod server;
 pub mod server_sent_events;
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::capabilities::{Capabilities, Support, Window, WindowBasis};
-pub use crate::model::Sampling;
+pub use self::price::{PaidTokens, Price};
 pub use crate::model::payload::{EndReason, Role};
+pub use crate::model::{Protocol, Sampling};
 
 /// A message of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,10 @@ pub enum Thinking {
 }
 
 impl Thinking {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands a field by reference"
+    )]
     fn is_as_is(&self) -> bool {
         *self == Self::AsIs
     }

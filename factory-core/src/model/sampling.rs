@@ -72,7 +72,7 @@ mod tests {
             let read: Result<Temperature, _> = serde_json::from_str(text);
             assert_eq!(read.ok().map(f64::from), expected, "{text}");
         }
-        assert_eq!(f64::from(Temperature::hundredths(255)), 2.0);
+        assert_eq!(Temperature::hundredths(255), Temperature::hundredths(200));
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::error::Error;
 use crate::event_bus::Notice;
 use crate::gate::Closing;
 use crate::journal::Entry;
-use crate::llm::{ChatRequest, Delta, EndReason, LlmError, Message, Reply, Role, ToolCall};
+use crate::llm::{
+    ChatRequest, Delta, EndReason, LlmError, Message, PaidTokens, Price, Reply, Role, ToolCall,
+};
 use crate::model::payload::{
     BudgetWarned, ContextCompacted, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded,
     MessageRef, PlanGenerated, ToolCallRef,
@@ -97,7 +99,7 @@ impl Driver {
                 received,
                 wait,
             } => {
-                let usage = estimated_usage(prompt_estimate, tokens(received), work_ms);
+                let usage = estimated_usage(self.price(), prompt_estimate, tokens(received), work_ms);
                 let failed = LlmFailed {
                     call,
                     failure,
@@ -124,7 +126,7 @@ impl Driver {
             detail:
                 "the process died while the call was in flight; it is asked again and may be paid for twice"
                     .to_owned(),
-            usage: estimated_usage(requested.prompt_estimate, 0, 0),
+            usage: estimated_usage(self.price(), requested.prompt_estimate, 0, 0),
         };
         self.record(Entry::one(NewEvent::system(failed))).await?;
         Ok(Then::GoOn)
@@ -215,6 +217,10 @@ impl Driver {
             max_tokens: self.reply_tokens(),
             ..ChatRequest::default()
         }
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.equipment.llm.capabilities().price
     }
 
     fn reply_tokens(&self) -> u64 {
@@ -373,7 +379,7 @@ impl Driver {
         work_ms: u64,
     ) -> Result<(), Error> {
         make_ids_unique(&mut reply.tool_calls, call);
-        let usage = usage_of(&reply, prompt_estimate, work_ms);
+        let usage = usage_of(self.price(), &reply, prompt_estimate, work_ms);
         let blob = Blob::new(serde_json::to_vec(&reply).expect("a reply is structs, lists and texts"));
         let responded = LlmResponded {
             call,
@@ -433,7 +439,7 @@ impl Driver {
     }
 }
 
-fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
+fn usage_of(price: Option<Price>, reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
     let calls: usize = reply
         .tool_calls
         .iter()
@@ -449,23 +455,39 @@ fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
     };
     let prompt_tokens = counted(reply.tokens.prompt, prompt_estimate);
     let completion_tokens = counted(reply.tokens.completion, completion_estimate);
+    let cached_tokens = reply.tokens.cached.unwrap_or_default();
+    let paid = PaidTokens {
+        prompt: prompt_tokens,
+        cached: cached_tokens,
+        completion: completion_tokens,
+    };
     Usage {
         calls: 1,
         prompt_tokens,
         completion_tokens,
-        cached_tokens: reply.tokens.cached.unwrap_or_default(),
-        cost_micros: reply.tokens.cost_micros.unwrap_or_default(),
+        cached_tokens,
+        cost_micros: reply.tokens.cost_micros.unwrap_or_else(|| cost(price, paid)),
         estimated_tokens,
         work_ms,
         turns: 1,
     }
 }
 
-fn estimated_usage(prompt_tokens: u64, completion_tokens: u64, work_ms: u64) -> Usage {
+fn cost(price: Option<Price>, tokens: PaidTokens) -> u64 {
+    price.map_or(0, |price| price.of(tokens))
+}
+
+fn estimated_usage(price: Option<Price>, prompt_tokens: u64, completion_tokens: u64, work_ms: u64) -> Usage {
+    let paid = PaidTokens {
+        prompt: prompt_tokens,
+        cached: 0,
+        completion: completion_tokens,
+    };
     Usage {
         calls: 1,
         prompt_tokens,
         completion_tokens,
+        cost_micros: cost(price, paid),
         estimated_tokens: prompt_tokens + completion_tokens,
         work_ms,
         ..Usage::default()
@@ -480,5 +502,61 @@ fn make_ids_unique(calls: &mut [ToolCall], call: u64) {
             tool.id = format!("call-{call}-{index}");
             seen.insert(tool.id.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::TokenCount;
+
+    fn check(tokens: TokenCount, expect: (u64, u64)) {
+        let price = Price {
+            input: 2_000_000,
+            output: 10_000_000,
+            cached: Some(500_000),
+        };
+        let reply = Reply {
+            text: "x".repeat(300),
+            thinking: String::new(),
+            tool_calls: Vec::new(),
+            tokens,
+            end: EndReason::Stop,
+        };
+        let usage = usage_of(Some(price), &reply, 1000, 0);
+        assert_eq!((usage.cost_micros, usage.estimated_tokens), expect, "{tokens:?}");
+        assert_eq!(
+            usage_of(None, &reply, 1000, 0).cost_micros,
+            tokens.cost_micros.unwrap_or(0)
+        );
+    }
+
+    #[test]
+    fn a_call_costs_what_its_server_says_and_what_is_written_down_otherwise() {
+        let counted = TokenCount {
+            prompt: Some(2000),
+            completion: Some(50),
+            cached: Some(1000),
+            cost_micros: None,
+        };
+        check(counted, (2000 + 500 + 500, 0));
+        let told = TokenCount {
+            cost_micros: Some(7),
+            ..counted
+        };
+        check(told, (7, 0));
+        let estimate = tokens(300);
+        check(TokenCount::default(), (2000 + estimate * 10, 1000 + estimate));
+    }
+
+    #[test]
+    fn a_cut_call_costs_what_it_is_estimated_at() {
+        let price = Price {
+            input: 2_000_000,
+            output: 10_000_000,
+            cached: None,
+        };
+        assert_eq!(estimated_usage(Some(price), 100, 10, 0).cost_micros, 300);
+        assert_eq!(estimated_usage(None, 100, 10, 0).cost_micros, 0);
     }
 }

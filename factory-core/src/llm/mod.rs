@@ -3,6 +3,7 @@
 mod capabilities;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod limited;
 pub mod openai;
 mod price;
 pub mod scripted;

@@ -6,6 +6,7 @@
 mod control;
 mod doctor;
 mod inspect;
+mod models;
 mod open;
 mod projects;
 mod submit;
@@ -26,6 +27,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
 
+pub use models::{EndpointModels, ProbedModel};
 pub use open::Sockets;
 pub use views::{
     AddProject, ApproveTree, CommandReport, Finding, ProjectAdded, ProjectChange, RunDiff, RunView,
@@ -38,6 +40,7 @@ use workers::Workers;
 pub struct Reader {
     store: Arc<dyn Store>,
     vcs: Arc<dyn Vcs>,
+    models: Arc<models::Models>,
     folder: Arc<DataFolder>,
     settings: Arc<Settings>,
     surroundings: Arc<tokio::sync::OnceCell<surroundings::Surroundings>>,
@@ -54,7 +57,6 @@ pub struct Factory {
 struct Inner {
     reader: Reader,
     journal: Journal,
-    models: open::Models,
     worker: WorkerId,
     workers: Workers,
     lock: std::sync::Mutex<Option<OwnerLock>>,

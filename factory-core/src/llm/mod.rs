@@ -1,8 +1,11 @@
 //! Language models behind one streaming trait.
 
 mod capabilities;
+pub mod catalogue;
+mod configured;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod endpoint;
 pub mod limited;
 pub mod openai;
 mod price;
@@ -10,6 +13,8 @@ pub mod scripted;
 pub mod server;
 pub mod server_sent_events;
 pub mod spec;
+mod striking;
+mod struck;
 pub mod transport;
 
 use std::fmt::Debug;

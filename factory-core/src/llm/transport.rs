@@ -4,6 +4,7 @@
 //! byte), endless, or lying, so there is no total deadline, but every wait and every buffer has an end, and what a
 //! server says in an error is shortened and stripped of control characters before anybody sees it.
 
+mod answer;
 mod failure;
 
 use std::time::Duration;

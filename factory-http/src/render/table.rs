@@ -60,7 +60,7 @@ pub(crate) fn findings(findings: &[Finding]) -> String {
 }
 
 /// Returns rows below their headings, each column as wide as its widest cell but the last, which is as it is.
-fn columns(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn columns(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = vec![
         headings
             .iter()

@@ -13,6 +13,7 @@ mod demo;
 mod mounts;
 mod owners;
 mod runs;
+mod secrets;
 mod seed;
 mod support;
 mod usage;

@@ -10,6 +10,7 @@ mod bad_storage;
 mod canaries;
 mod checks;
 mod demo;
+mod models;
 mod mounts;
 mod owners;
 mod runs;

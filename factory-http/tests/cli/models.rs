@@ -42,7 +42,8 @@ fn serve(mut stream: TcpStream, gone: &Sender<()>) -> std::io::Result<()> {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let news = |completed: u64| json!({"status": "pulling a1", "digest": "sha256:a1", "total": 1_000_000, "completed": completed});
     let mut say = |kind: &str, lines: &[Value]| {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = text.concat();
         stream.write_all(
             format!("HTTP/1.1 200 OK\r\ncontent-type: application/{kind}\r\nconnection: close\r\n\r\n{text}")
                 .as_bytes(),

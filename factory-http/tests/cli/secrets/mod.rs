@@ -34,7 +34,7 @@ impl Canaries {
         let server = server::start();
         let (mut secrets, mut variables) = (Vec::new(), Vec::new());
         let toml = place.path("data").join("factory.toml");
-        let (mut text, mut files) = (String::new(), vec![toml.clone()]);
+        let (mut tables, mut files) = (Vec::new(), vec![toml.clone()]);
         for (number, endpoint) in ENDPOINTS.into_iter().enumerate() {
             let mut secret = |what: &str| {
                 let secret = format!("c{number}{what}ry/Zq9+x_{number}7Ww{}", what.to_uppercase());
@@ -65,14 +65,14 @@ impl Canaries {
             };
             let from_variable = variable(format!("CANARY_HEADER_{number}"), secret("env"));
             let from_file = file(format!("header-{number}.txt"), secret("fil"));
-            text += &format!(
+            tables.push(format!(
                 "[endpoint.{endpoint}]\nkind = \"openai\"\nurl = \"http://{}/{endpoint}\"\n{key}\n[endpoint.{endpoint}.headers]\n\
                  X-Canary-A = {{ env = {from_variable:?} }}\nX-Canary-B = {{ file = {from_file:?} }}\nX-Canary-Token = {:?}\n",
                 server.address,
                 secret("lit"),
-            );
+            ));
         }
-        std::fs::write(&toml, text).unwrap();
+        std::fs::write(&toml, tables.concat()).unwrap();
         Self {
             place,
             server,
@@ -93,6 +93,27 @@ impl Canaries {
         search.look(&place, &output.stdout);
         search.look(&place, &output.stderr);
         output
+    }
+
+    /// Looks through the data folder, the repository, and what git packs in both.
+    fn look_at_what_is_left(&self, search: &mut Search) {
+        search.look_below(&self.place.path("data"), &self.files);
+        search.look_below(&self.place.repository(), &[]);
+        // Git packs what it keeps.
+        let store = self.place.path("data").join("projects/1/store.git");
+        for repository in [self.place.repository(), store] {
+            let objects = std::process::Command::new("git")
+                .arg("-C")
+                .arg(&repository)
+                .args(["cat-file", "--batch", "--batch-all-objects"])
+                .output()
+                .unwrap();
+            assert!(
+                told(&objects).contains("[key]"),
+                "the file of the run is among the objects"
+            );
+            search.look(&repository.display().to_string(), &objects.stdout);
+        }
     }
 }
 
@@ -173,23 +194,7 @@ fn secrets_are_nowhere() {
         "the replies were not those of the server"
     );
 
-    search.look_below(&canaries.place.path("data"), &canaries.files);
-    search.look_below(&canaries.place.repository(), &[]);
-    // Git packs what it keeps.
-    let store = canaries.place.path("data").join("projects/1/store.git");
-    for repository in [canaries.place.repository(), store] {
-        let objects = std::process::Command::new("git")
-            .arg("-C")
-            .arg(&repository)
-            .args(["cat-file", "--batch", "--batch-all-objects"])
-            .output()
-            .unwrap();
-        assert!(
-            told(&objects).contains("[key]"),
-            "the file of the run is among the objects"
-        );
-        search.look(&repository.display().to_string(), &objects.stdout);
-    }
+    canaries.look_at_what_is_left(&mut search);
     for program in ["git", "sleep"] {
         assert!(
             children.keys().any(|seen| seen == program),

@@ -6,6 +6,7 @@
 mod control;
 mod doctor;
 mod inspect;
+mod models;
 mod open;
 mod projects;
 mod submit;
@@ -28,6 +29,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
 
+pub use models::{EndpointModels, ProbedModel};
 pub use open::Sockets;
 pub use views::{
     AddProject, ApproveTree, CommandReport, Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView,
@@ -40,6 +42,7 @@ use workers::Workers;
 pub struct Reader {
     store: Arc<dyn Store>,
     vcs: Arc<dyn Vcs>,
+    models: Arc<models::Models>,
     folder: Arc<DataFolder>,
     settings: Arc<Settings>,
     surroundings: Arc<tokio::sync::OnceCell<surroundings::Surroundings>>,
@@ -56,7 +59,6 @@ pub struct Factory {
 struct Inner {
     reader: Reader,
     journal: Journal,
-    models: open::Models,
     worker: WorkerId,
     workers: Workers,
     notes: ModelNotes,

@@ -3,7 +3,7 @@
 use factory_core::model::{Run, RunId, Seq, StatusReason};
 
 use super::{Context, as_run};
-use crate::control::{Asked, Link, Request, Session, stream};
+use crate::control::{Asked, Link, Request, Session, Streamed, stream};
 use crate::exit::Exit;
 use crate::failure::{Failure, FailureKind};
 use crate::interrupt::Interrupts;
@@ -71,7 +71,11 @@ pub(super) async fn drive(
         let last = progress.last();
         let driving = stream(
             async |sink| link.ask(Request::Drive { run, after: last }, sink).await,
-            |event| progress.hear(&event, output),
+            |streamed| {
+                if let Streamed::Event(event) = streamed {
+                    progress.hear(&event, output);
+                }
+            },
         );
         let asked = tokio::select! {
             asked = driving => asked,

@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
 
-pub use models::{EndpointModels, ProbedModel};
+pub use models::{EndpointModels, ProbedModel, ProtocolTry};
 pub use open::Sockets;
 pub use views::{
     AddProject, ApproveTree, CommandReport, Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView,
@@ -43,6 +43,7 @@ pub struct Reader {
     store: Arc<dyn Store>,
     vcs: Arc<dyn Vcs>,
     models: Arc<models::Models>,
+    notes: ModelNotes,
     folder: Arc<DataFolder>,
     settings: Arc<Settings>,
     surroundings: Arc<tokio::sync::OnceCell<surroundings::Surroundings>>,
@@ -61,7 +62,6 @@ struct Inner {
     journal: Journal,
     worker: WorkerId,
     workers: Workers,
-    notes: ModelNotes,
     lock: std::sync::Mutex<Option<OwnerLock>>,
 }
 
@@ -97,7 +97,7 @@ impl Factory {
             journal: self.inner.journal.clone(),
             ground: reader.ground(project).await,
             llm,
-            notes: self.inner.notes.clone(),
+            notes: reader.notes.clone(),
             root: reader.folder.run(run),
         }
     }

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::Reader;
+use crate::agent::probe::{Probed, probe};
 use crate::chain::chain;
 use crate::error::Error;
 use crate::llm::catalogue::{Catalogue, ListedModel, PullProgress, catalogue};
@@ -14,6 +15,7 @@ use crate::llm::endpoint::{EndpointKind, Endpoints};
 use crate::llm::limited::{Limit, Limited};
 use crate::llm::spec::{Opened, managed_model, open_model};
 use crate::llm::{Capabilities, Llm, LlmError};
+use crate::model::Protocol;
 
 /// Opens models by their text, and keeps them, because a model's server has its bounds per process.
 #[derive(Debug)]
@@ -97,6 +99,21 @@ pub struct ProbedModel {
     pub model: String,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How it is asked.
+    pub protocol: Protocol,
+    /// What was tried to find that out; nothing where it is known without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<ProtocolTry>,
+}
+
+/// A protocol that was tried with a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolTry {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Why it does not work; none where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 impl Reader {
@@ -157,12 +174,28 @@ impl Reader {
         // A script's file is read, which blocks.
         let opened = tokio::task::spawn_blocking(move || opened.open(&text)).await;
         let llm = opened.map_err(|error| Error::Internal(error.to_string()))??;
-        let capabilities = llm
-            .prepare(&|words: &str| tracing::info!(words, "the model is made ready"))
-            .await?;
+        let progress = |words: &str| tracing::info!(words, "the model is made ready");
+        let capabilities = llm.prepare(&progress).await?;
+        let probed = match capabilities.protocol {
+            Some(protocol) => Probed::known(protocol, capabilities),
+            // Whoever asks wants to know how it is now, whatever was found before.
+            None => probe(llm.as_ref(), capabilities, &progress).await?,
+        };
+        if capabilities.protocol.is_none() {
+            self.notes.set_protocol(&spec, probed.protocol).await;
+        }
         Ok(ProbedModel {
             model: spec,
             capabilities,
+            protocol: probed.protocol,
+            tries: probed
+                .tries
+                .into_iter()
+                .map(|(protocol, tried)| ProtocolTry {
+                    protocol,
+                    failure: tried.err(),
+                })
+                .collect(),
         })
     }
 }

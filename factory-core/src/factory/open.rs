@@ -56,11 +56,14 @@ impl Reader {
             Some(vcs) => vcs,
             None => Arc::new(find_git(settings.host.path()).await?),
         };
+        let notes_path = folder.path().join("models.json");
+        let notes = tokio::task::spawn_blocking(move || ModelNotes::read(&notes_path)).await;
         let models = Models::new(settings.endpoints.clone(), sockets.models);
         Ok(Self {
             store,
             vcs,
             models: Arc::new(models),
+            notes: notes.map_err(|error| Error::Internal(error.to_string()))?,
             folder: Arc::new(folder),
             settings: Arc::new(settings),
             surroundings: Arc::default(),
@@ -81,16 +84,12 @@ impl Factory {
         let lock = OwnerLock::acquire(&folder)?;
         let clock = sockets.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
         let reader = Reader::with(settings, folder, sockets, Access::Own).await?;
-        let notes_path = reader.folder.path().join("models.json");
-        let notes = tokio::task::spawn_blocking(move || ModelNotes::read(&notes_path)).await;
-        let notes = notes.map_err(|error| Error::Internal(error.to_string()))?;
         let journal = Journal::new(Arc::clone(&reader.store), EventBus::default(), clock);
         let inner = Inner {
             reader,
             journal,
             worker: WorkerId(format!("process-{}", std::process::id())),
             workers: Workers::default(),
-            notes,
             lock: Mutex::new(Some(lock)),
         };
         let factory = Self {

@@ -98,18 +98,18 @@ pub(crate) fn probed(probed: &ProbedModel) -> String {
         Support::No => "no",
         Support::Unknown => "untold; only trying tells",
     };
-    let protocol = known.protocol.map_or_else(
-        || "found out in the first run".to_owned(),
-        |protocol| protocol.to_string(),
-    );
     let mut lines = vec![
         format!("{} is ready", sanitize::line(&probed.model)),
         format!("  window    {}", window(known)),
-        format!("  protocol  {protocol}"),
+        format!("  protocol  {}", probed.protocol),
         format!("  tools     {}", supports(known.tools)),
         format!("  schema    {}", supports(known.schema)),
         format!("  thinking  {}", supports(known.thinking)),
     ];
+    lines.extend(probed.tries.iter().map(|tried| match &tried.failure {
+        None => format!("  tried     {}: works", tried.protocol),
+        Some(why) => format!("  tried     {}: {}", tried.protocol, sanitize::line(why)),
+    }));
     if known
         .window
         .is_some_and(|window| window.basis == WindowBasis::Assumed)
@@ -124,8 +124,10 @@ pub(crate) fn probed(probed: &ProbedModel) -> String {
 
 #[cfg(test)]
 mod tests {
+    use factory_core::factory::ProtocolTry;
     use factory_core::llm::Window;
     use factory_core::llm::endpoint::EndpointKind;
+    use factory_core::model::Protocol;
 
     use super::*;
 
@@ -175,6 +177,17 @@ mod tests {
         let shown = probed(&ProbedModel {
             model: "work:m".to_owned(),
             capabilities: capabilities(32_768, WindowBasis::Assumed),
+            protocol: Protocol::Text,
+            tries: vec![
+                ProtocolTry {
+                    protocol: Protocol::Native,
+                    failure: Some("it prints its calls into the text".to_owned()),
+                },
+                ProtocolTry {
+                    protocol: Protocol::Text,
+                    failure: None,
+                },
+            ],
         });
         insta::assert_snapshot!(shown);
     }

@@ -66,7 +66,7 @@ impl Driver {
         let new = self.new_messages().await?;
         let request = self.request(&new);
         if let Some(room) = self.room() {
-            let size = estimate(&request);
+            let size = self.tokens(&request);
             if size > room {
                 return self.compact(size, room, &request, &new).await;
             }
@@ -76,7 +76,8 @@ impl Driver {
         let Some(pass) = self.intend(entry).await? else {
             return Ok(Then::GoOn);
         };
-        let prompt_estimate = estimate(&request);
+        let raw_estimate = estimate(&request);
+        let prompt_estimate = self.tokens(&request);
         let begun = Instant::now();
         // The call starts when it is first polled, which `exchange` does only while the gate is not closed.
         drop(pass);
@@ -84,6 +85,10 @@ impl Driver {
         let work_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Replied(reply) => {
+                if let Some(counted) = reply.tokens.prompt {
+                    let (notes, name) = (&self.equipment.notes, self.equipment.llm.name());
+                    notes.observe(name, raw_estimate, counted).await;
+                }
                 self.replied(call, reply, prompt_estimate, work_ms).await?;
             }
             Outcome::Failed {
@@ -206,7 +211,7 @@ impl Driver {
             max_tokens: request.max_tokens,
             sampling: request.sampling,
             prompt_hash: BlobId::of(&whole),
-            prompt_estimate: estimate(request),
+            prompt_estimate: self.tokens(request),
         };
         let step = self.state.active_step;
         let mut events = vec![NewEvent::system(requested).in_step(step)];

@@ -53,7 +53,7 @@ impl Catalogue for OpenAiCatalogue {
         let body = self.transport.get("models").await?;
         models(&body).ok_or_else(|| {
             self.transport
-                .bad_reply("its list of models is no list of models".to_owned())
+                .bad_reply("its list of models is no list of models")
         })
     }
 

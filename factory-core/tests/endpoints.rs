@@ -88,13 +88,13 @@ async fn a_model_is_pulled_with_news_and_only_success_is_success() {
         (whole, Ok("e:m")),
         (
             line(json!({"status": "pulling manifest"})),
-            Err("it ended before the model was whole; the same command goes on from there"),
+            Err("the download ended before it was whole"),
         ),
         (
             line(json!({"error": format!("no such model for {KEY}")})),
             Err("the server reports a failure: no such model for [key]"),
         ),
-        ("<html>".to_owned(), Err("its progress cannot be read")),
+        ("<html>".to_owned(), Err("is unusable")),
     ] {
         let server = ModelServer::start(move |request| {
             assert_eq!(
@@ -150,7 +150,7 @@ async fn a_model_is_removed_where_its_protocol_can() {
     let (_folder, ollama) = factory(EndpointKind::Ollama, &server).await;
     assert_eq!(ollama.reader().remove_model("e:m:1b").await.unwrap(), "e:m:1b");
     let refusal = ollama.reader().remove_model("e:x").await.unwrap_err().to_string();
-    assert!(refusal.contains("model 'x' not found"), "{refusal}");
+    assert!(refusal.contains("does not have it"), "{refusal}");
     ollama.shutdown().await;
     let (_folder, openai) = factory(EndpointKind::OpenAi, &server).await;
     let refusal = openai.reader().remove_model("e:x").await.unwrap_err().to_string();

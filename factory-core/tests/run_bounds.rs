@@ -267,7 +267,7 @@ fn windowed(script: Script, window: u64) -> factory_core::factory::Sockets {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_results_leave_a_full_prompt_and_what_must_stay_is_named() {
     let mut files = small_repository();
-    let long = |letter: &str| format!("{}\n", letter.repeat(60)).repeat(60);
+    let long = |letter: &str| format!("{} = call(b, c) + 1\n", letter.repeat(4)).repeat(160);
     files.push(("a.txt", long("a")));
     files.push(("b.txt", long("b")));
     files.push(("c.txt", long("c")));

@@ -317,15 +317,15 @@ mod tests {
         let call = ToolCall {
             id: "1".to_owned(),
             name: "f".to_owned(),
-            arguments: "x".repeat(300),
+            arguments: "word ".repeat(60),
         };
         let message = Message {
             tool_calls: vec![call],
-            ..Message::new(Role::Assistant, "y".repeat(300))
+            ..Message::new(Role::Assistant, "word ".repeat(60))
         };
         let tool = ToolSpec {
             name: "f".to_owned(),
-            description: "z".repeat(300),
+            description: "word ".repeat(60),
             parameters: serde_json::json!({}),
         };
         let empty = ChatRequest {
@@ -337,14 +337,14 @@ mod tests {
             estimate(&ChatRequest {
                 messages: vec![message.clone()],
                 ..empty.clone()
-            }) > 200
+            }) > 100
         );
         assert!(
             estimate(&ChatRequest {
                 messages: vec![message],
                 tools: vec![tool],
                 ..empty
-            }) > 300
+            }) > 150
         );
     }
 

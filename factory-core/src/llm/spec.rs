@@ -324,6 +324,11 @@ mod tests {
             "the model `openai:gpt`: it has no key; put it into the variable OPENAI_API_KEY, or name another with \
              `key_env` or `key_file`",
         );
+    }
+
+    #[cfg(not(feature = "anthropic"))]
+    #[test]
+    fn a_protocol_that_was_not_built_in_is_told() {
         let mut endpoints = Endpoints::built_in();
         let claude = Endpoint::new(EndpointKind::Anthropic, EndpointKind::Anthropic.url());
         endpoints.insert("claude", claude).unwrap();

@@ -10,7 +10,7 @@ use crate::data_folder::{DataFolder, DataFolderError, OwnerLock};
 use crate::error::Error;
 use crate::event_bus::EventBus;
 use crate::journal::{Clock, Journal, SystemClock};
-use crate::llm::spec::{ModelKeys, open_model};
+use crate::llm::spec::{ModelKeys, of_file, open_model};
 use crate::llm::{Llm, LlmError};
 use crate::model::WorkerId;
 use crate::model_notes::ModelNotes;
@@ -41,8 +41,8 @@ pub(super) struct Models {
 
 impl Models {
     pub(super) fn open(&self, spec: &str) -> Result<Arc<dyn Llm>, LlmError> {
-        // A script is a file that may be edited between two runs, so it is read each time.
-        let kept = !spec.starts_with("scripted:");
+        // A file may be edited between two runs, so it is read each time.
+        let kept = of_file(spec).is_none();
         let mut open = self
             .open
             .lock()

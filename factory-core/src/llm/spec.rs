@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::ollama::{OllamaConfig, OllamaLlm};
 use super::openai::{OpenAiConfig, OpenAiLlm};
+use super::recorded::{RecordedLlm, Strictness};
 use super::scripted::ScriptedLlm;
 use super::server::{BaseUrl, Secret, Server};
 use super::{Llm, LlmError};
@@ -16,8 +17,18 @@ use super::{Llm, LlmError};
 const OLLAMA: &str = "http://127.0.0.1:11434";
 
 /// The forms, for the error of someone who wrote none of them.
-const FORMS: &str = "write scripted:FILE, openai:NAME@URL (such as openai:qwen3@http://127.0.0.1:8080/v1) or \
+const FORMS: &str = "write scripted:FILE, recorded:FILE, openai:NAME@URL (such as openai:qwen3@http://127.0.0.1:8080/v1) or \
                      ollama:NAME";
+
+/// What a model's text begins with where the rest is a file.
+const OF_FILES: [&str; 3] = ["scripted:", "recorded:", "recorded-loose:"];
+
+/// Returns what a model's text begins with and the file that it names, where the model is one that plays from a file.
+pub(crate) fn of_file(spec: &str) -> Option<(&'static str, &str)> {
+    OF_FILES
+        .into_iter()
+        .find_map(|begin| Some((begin, spec.strip_prefix(begin)?)))
+}
 
 /// A model as the operator writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +37,13 @@ pub enum ModelSpec {
     Scripted {
         /// The script's file.
         file: PathBuf,
+    },
+    /// `recorded:FILE`, or `recorded-loose:FILE`: a run that was exported, played again.
+    Recorded {
+        /// The recording's file.
+        file: PathBuf,
+        /// Whether the conversation is held to what was recorded.
+        strictness: Strictness,
     },
     /// `openai:NAME@URL`: a model on an OpenAI-compatible server.
     OpenAi {
@@ -54,6 +72,14 @@ impl FromStr for ModelSpec {
             _ if rest.is_empty() => Err(unusable(format!("nothing stands after the colon; {FORMS}"))),
             "scripted" => Ok(Self::Scripted {
                 file: PathBuf::from(rest),
+            }),
+            "recorded" => Ok(Self::Recorded {
+                file: PathBuf::from(rest),
+                strictness: Strictness::Strict,
+            }),
+            "recorded-loose" => Ok(Self::Recorded {
+                file: PathBuf::from(rest),
+                strictness: Strictness::Loose,
             }),
             "openai" => {
                 // The first `@` before a scheme: a model's name may hold one, and so may an address that is refused.
@@ -84,6 +110,13 @@ impl fmt::Display for ModelSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scripted { file } => write!(formatter, "scripted:{}", file.display()),
+            Self::Recorded { file, strictness } => {
+                let kind = match strictness {
+                    Strictness::Strict => "recorded",
+                    Strictness::Loose => "recorded-loose",
+                };
+                write!(formatter, "{kind}:{}", file.display())
+            }
             Self::OpenAi { model, url } => write!(formatter, "openai:{model}@{url}"),
             Self::Ollama { model } => write!(formatter, "ollama:{model}"),
         }
@@ -130,6 +163,9 @@ pub fn open_model(spec: &str, keys: &ModelKeys) -> Result<Arc<dyn Llm>, LlmError
     };
     match spec.parse()? {
         ModelSpec::Scripted { file } => Ok(Arc::new(ScriptedLlm::from_file(file)?)),
+        ModelSpec::Recorded { file, strictness } => {
+            Ok(Arc::new(RecordedLlm::from_file(spec, file, strictness)?))
+        }
         ModelSpec::OpenAi { model, url } => open(model, &url),
         ModelSpec::Ollama { model } => {
             let server = Server::new(BaseUrl::parse(OLLAMA).expect("the built-in address is one"));
@@ -177,6 +213,13 @@ mod tests {
                 file: "/tmp/a:b.json".into(),
             },
         );
+        for (text, strictness) in [
+            ("recorded:/tmp/a.jsonl", Strictness::Strict),
+            ("recorded-loose:/tmp/a.jsonl", Strictness::Loose),
+        ] {
+            let file = "/tmp/a.jsonl".into();
+            check(text, &ModelSpec::Recorded { file, strictness });
+        }
         check(
             "ollama:qwen3:8b",
             &ModelSpec::Ollama {

@@ -5,6 +5,7 @@
 
 mod control;
 mod doctor;
+mod export;
 mod inspect;
 mod open;
 mod projects;
@@ -28,6 +29,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
 
+pub use export::{Existing, Exported};
 pub use open::Sockets;
 pub use views::{
     AddProject, ApproveTree, CommandReport, Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView,

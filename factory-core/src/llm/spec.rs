@@ -143,6 +143,11 @@ impl ModelKeys {
         Ok(())
     }
 
+    /// Returns all keys, to be looked for where they must not stand.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.0.values()
+    }
+
     fn of(&self, url: &str) -> Option<Secret> {
         self.0.get(&BaseUrl::parse(url).ok()?.origin()).cloned()
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::file::{Call, FILE_BYTES, FORMAT, Header, LINE_BYTES, Line, RecordedMessage, Text, VERSION};
 
 /// How to get a recording, for the error of someone whose file is none.
-const ORIGIN: &str = "a recording is a file that `factory export RUN` wrote";
+const HINT: &str = "a recording is a file that `factory export RUN` wrote";
 
 /// A recording that was read.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ pub struct Recording {
 /// The part of the first line that every version of the format has.
 #[derive(Deserialize)]
 struct First {
-    recording: Format,
+    recording: Origin,
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct Origin {
     format: String,
     version: u32,
     factory: String,
@@ -66,7 +66,7 @@ impl Recording {
 
     /// Reads a recording, or says what is wrong with it.
     pub fn read(mut from: impl BufRead) -> Result<Self, String> {
-        let first = next_line(&mut from, 1)?.ok_or_else(|| format!("is empty; {ORIGIN}"))?;
+        let first = next_line(&mut from, 1)?.ok_or_else(|| format!("is empty; {HINT}"))?;
         let header = header(&first)?;
         let mut recording = Self {
             header,
@@ -161,11 +161,11 @@ impl Recording {
 
 fn header(line: &[u8]) -> Result<Header, String> {
     let Ok(First { recording: first }) = serde_json::from_slice(line) else {
-        return Err(format!("is no recording; {ORIGIN}"));
+        return Err(format!("is no recording; {HINT}"));
     };
     if first.format != FORMAT {
         return Err(format!(
-            "is of the format {:?}, not {FORMAT}; {ORIGIN}",
+            "is of the format {:?}, not {FORMAT}; {HINT}",
             first.format
         ));
     }
@@ -177,7 +177,7 @@ fn header(line: &[u8]) -> Result<Header, String> {
     }
     match serde_json::from_slice(line) {
         Ok(Line::Recording(header)) => Ok(*header),
-        Ok(_) => Err(format!("is no recording; {ORIGIN}")),
+        Ok(_) => Err(format!("is no recording; {HINT}")),
         Err(error) => Err(format!("line 1 cannot be read: {error}; export the run again")),
     }
 }
@@ -189,7 +189,7 @@ fn next_line(from: &mut impl BufRead, number: u64) -> Result<Option<Vec<u8>>, St
         .map_err(|error| format!("line {number} cannot be read: {error}"))?;
     if line.len() as u64 > LINE_BYTES {
         return Err(format!(
-            "line {number} is longer than {LINE_BYTES} bytes; {ORIGIN}"
+            "line {number} is longer than {LINE_BYTES} bytes; {HINT}"
         ));
     }
     Ok((!line.is_empty()).then_some(line))

@@ -343,8 +343,7 @@ fn class(byte: u8) -> u8 {
     match byte {
         b'0'..=b'9' => 0,
         b'A'..=b'Z' => 1,
-        b'a'..=b'z' => 2,
-        // Signs belong to what stands before them, so that they make no change.
+        // Signs count as small letters, so that words that they join look no more random.
         _ => 2,
     }
 }

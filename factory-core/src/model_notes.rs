@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::Calibration;
 use crate::model::Protocol;
 
 /// Of which prompts the notes speak. Raised when the prompts change so much that models have to be tried anew.
@@ -20,6 +21,8 @@ const EDITION: u32 = 1;
 pub(crate) struct ModelNote {
     /// How it is asked.
     pub(crate) protocol: Option<Protocol>,
+    /// How its tokens compare with our estimate.
+    pub(crate) calibration: Calibration,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -64,6 +67,31 @@ impl ModelNotes {
             models.entry(model.to_owned()).or_default().protocol = Some(protocol);
         })
         .await;
+    }
+
+    /// Returns an estimate of tokens as the model's own counts have taught it.
+    pub(crate) fn tokens(&self, model: &str, estimate: u64) -> u64 {
+        self.lock()
+            .get(model)
+            .map_or(estimate, |note| note.calibration.apply(estimate))
+    }
+
+    /// Learns from a count of the model's server.
+    pub(crate) async fn observe(&self, model: &str, estimate: u64, counted: u64) {
+        let before = self
+            .lock()
+            .get(model)
+            .map(|note| note.calibration)
+            .unwrap_or_default();
+        let mut after = before;
+        after.observe(estimate, counted);
+        // Most counts teach nothing new, and each change is a file written.
+        if after != before {
+            self.change(|models| {
+                models.entry(model.to_owned()).or_default().calibration = after;
+            })
+            .await;
+        }
     }
 
     async fn change(&self, change: impl FnOnce(&mut BTreeMap<String, ModelNote>)) {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::environment::HostEnvironment;
-use crate::llm::spec::ModelKeys;
-use crate::model::Budget;
+use crate::llm::endpoint::Endpoints;
+use crate::model::{Budget, RunSpec};
 use crate::sandbox::Limits;
 
 /// What a factory is opened with.
@@ -21,8 +21,10 @@ pub struct Settings {
     pub budget: Budget,
     /// How long one check command may take.
     pub check_within: Duration,
-    /// The keys of model servers. Never stored, never shown.
-    pub keys: ModelKeys,
+    /// The model of runs that name none.
+    pub model: String,
+    /// The model servers, with their keys, which are never stored and never shown.
+    pub endpoints: Endpoints,
     /// What the host offers.
     pub host: HostEnvironment,
 }
@@ -36,7 +38,8 @@ impl Settings {
             operator: "operator".to_owned(),
             budget: Budget::default(),
             check_within: Limits::default().wall,
-            keys: ModelKeys::none(),
+            model: RunSpec::default().model,
+            endpoints: Endpoints::built_in(),
             host,
         }
     }

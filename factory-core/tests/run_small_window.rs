@@ -10,6 +10,7 @@ mod workshop;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use factory_core::context::estimate;
 use factory_core::llm::scripted::{Script, ScriptReply};
 use factory_core::llm::{Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream};
 use factory_core::model::{ApprovalPolicy, EventKind, Protocol, RunSpec, RunStatus};
@@ -28,7 +29,7 @@ const TURNS: u32 = 60;
 #[derive(Debug)]
 struct Witness {
     inner: Arc<dyn Llm>,
-    prompts: Arc<Mutex<Vec<(usize, bool)>>>,
+    prompts: Arc<Mutex<Vec<(u64, bool)>>>,
 }
 
 #[async_trait]
@@ -51,15 +52,11 @@ impl Llm for Witness {
             .iter()
             .map(|message| message.text.as_str())
             .collect();
-        let bytes = texts.iter().map(|text| text.len()).sum::<usize>()
-            + request
-                .messages
-                .iter()
-                .flat_map(|message| &message.tool_calls)
-                .map(|call| call.arguments.len() + call.name.len())
-                .sum::<usize>();
+        let calls = request.messages.iter().flat_map(|message| &message.tool_calls);
+        let calls: u64 = calls.map(|call| estimate(&call.arguments)).sum();
+        let tokens = texts.iter().map(|text| estimate(text)).sum::<u64>() + calls;
         let knows_goal = texts.iter().any(|text| text.contains("Make the answer 42"));
-        self.prompts.lock().unwrap().push((bytes, knows_goal));
+        self.prompts.lock().unwrap().push((tokens, knows_goal));
         self.inner.chat(request).await
     }
 }
@@ -96,11 +93,10 @@ async fn check(protocol: Protocol, work: impl Fn(u32) -> ScriptReply, right: Scr
     assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
     let prompts = prompts.lock().unwrap().clone();
     assert_eq!(prompts.len(), TURNS as usize);
-    for (turn, (bytes, knows_goal)) in prompts.iter().enumerate() {
-        // The estimate is three bytes a token; what the factory sends fits what the window leaves for it.
-        let tokens = bytes.div_ceil(3) as u64;
+    for (turn, (tokens, knows_goal)) in prompts.iter().enumerate() {
+        // What the factory sends fits what the window leaves for it beside the reply.
         assert!(
-            *knows_goal && tokens < WINDOW - WINDOW / 4,
+            *knows_goal && *tokens < WINDOW - WINDOW / 4,
             "turn {turn}: {tokens} tokens, {knows_goal}"
         );
     }

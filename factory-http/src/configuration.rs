@@ -1,15 +1,19 @@
 //! Settings from `factory.toml` in the data folder, then `FACTORY_…` variables, then flags; the later wins.
 
+mod endpoints;
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use factory_core::Settings;
-use factory_core::model::{Budget, BudgetLimit, RunSpec};
+use factory_core::model::{Budget, BudgetLimit};
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use self::endpoints::EndpointTable;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::render::amount::{parse_count, parse_time};
@@ -43,8 +47,6 @@ pub(crate) struct Flags {
 pub(crate) struct Configuration {
     /// What the core is opened with.
     pub(crate) settings: Settings,
-    /// The model of runs that name none.
-    pub(crate) model: String,
 }
 
 /// The shape of `factory.toml`. What is not known is refused, so that a slip of the pen is seen.
@@ -56,6 +58,7 @@ struct File {
     model: Option<String>,
     budget: Bounds,
     limits: Limits,
+    endpoint: BTreeMap<String, EndpointTable>,
 }
 
 /// How long commands may take.
@@ -103,7 +106,8 @@ impl Configuration {
             .merge(Serialized::defaults(variables(environment)))
             .extract()
             .map_err(|error| {
-                Failure::usage(format!("the settings cannot be used: {error}")).with_remedy(format!(
+                let problem = problem(&error);
+                Failure::usage(format!("the settings cannot be used: {problem}")).with_remedy(format!(
                     "mend `{}` or the FACTORY_… variables",
                     file_path.display()
                 ))
@@ -115,17 +119,62 @@ impl Configuration {
         if let Some(text) = &file.limits.check {
             settings.check_within = check_within(text).map_err(Failure::usage)?;
         }
-        Ok(Self {
-            settings,
-            model: file.model.unwrap_or_else(|| RunSpec::default().model),
-        })
+        if let Some(model) = file.model {
+            settings.model = model;
+        }
+        let remedy = || format!("mend `{}`", file_path.display());
+        settings.endpoints = endpoints::endpoints(file.endpoint, environment, &settings.data_folder)
+            .map_err(|problem| Failure::usage(problem).with_remedy(remedy()))?;
+        keep_apart(&mut settings);
+        Ok(Self { settings })
     }
 
     /// Returns the settings of a data folder that nothing was set for.
     pub(crate) fn untouched(environment: &Environment, data_folder: &Path) -> Settings {
         let mut settings = Settings::new(data_folder, environment.host.clone());
         settings.operator = operator(environment);
+        keep_apart(&mut settings);
         settings
+    }
+}
+
+/// Takes the secrets of endpoints out of what the core is told of the host, which is handed on to commands in parts.
+fn keep_apart(settings: &mut Settings) {
+    let secrets = settings.endpoints.secrets();
+    settings
+        .host
+        .variables
+        .retain(|_, value| !secrets.iter().any(|secret| secret.expose() == value.trim()));
+}
+
+/// Returns what is wrong with the settings, without the values that stand in the file: one of them may be a key in a place
+/// where none belongs.
+fn problem(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    let place = error.path.join(".");
+    let about = |text: String| {
+        if place.is_empty() {
+            text
+        } else {
+            format!("`{place}`: {text}")
+        }
+    };
+    match &error.kind {
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
+            if error.path.first().is_some_and(|first| first == "endpoint") =>
+        {
+            about(format!("it has to be {expected}"))
+        }
+        Kind::UnknownVariant(_, expected) => about(format!("it has to be {}", expected.join(" or "))),
+        Kind::Message(text) => {
+            // The parser of TOML shows the line in question.
+            let lines = text.lines().filter(|line| {
+                let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+                !line.starts_with('|')
+            });
+            about(lines.collect::<Vec<_>>().join(": "))
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -201,6 +250,7 @@ fn budget(bounds: &Bounds) -> Result<Budget, String> {
 #[cfg(test)]
 mod tests {
     use factory_core::HostEnvironment;
+    use factory_core::llm::endpoint::Endpoints;
 
     use super::*;
     use crate::render::output::Terminal;
@@ -237,7 +287,7 @@ mod tests {
             database: Some("sqlite:/x".to_owned()),
         };
         let read = Configuration::read(&environment(folder.path(), &variables), &flags).unwrap();
-        assert_eq!(read.model, "ollama:variable");
+        assert_eq!(read.settings.model, "ollama:variable");
         assert_eq!(read.settings.operator, "ann");
         assert_eq!(read.settings.check_within, Duration::from_secs(30));
         assert_eq!(read.settings.database.as_deref(), Some("sqlite:/x"));
@@ -257,7 +307,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let environment = environment(folder.path(), &[("USER", "ann"), ("FACTORY_MODEL", "")]);
         let read = Configuration::read(&environment, &Flags::default()).unwrap();
-        assert_eq!(read.model, RunSpec::default().model);
+        assert_eq!(read.settings.model, factory_core::model::RunSpec::default().model);
+        assert_eq!(read.settings.endpoints, Endpoints::built_in());
         assert_eq!(read.settings.operator, "ann");
         assert_eq!(read.settings.budget, Budget::default());
         assert_eq!(read.settings.data_folder, folder.path());

@@ -140,6 +140,13 @@ fn classify(error: &Error) -> (FailureKind, Option<String>) {
             };
             (FailureKind::Usage, list)
         }
+        Error::Llm(LlmError::Unreachable { .. }) => (
+            FailureKind::Failed,
+            Some(
+                "start that server; `factory doctor` says how, and `factory models` what each endpoint says"
+                    .to_owned(),
+            ),
+        ),
         Error::NotAllowed { run, .. } => (
             FailureKind::NotAllowed,
             Some(format!("`factory show {run}` says what it allows now")),

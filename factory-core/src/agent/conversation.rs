@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::prompt;
 use super::state::{Pending, State, ToolPlace};
+use crate::context;
 use crate::llm::{ChatRequest, Message, Reply, ToolSpec};
 use crate::model::payload::{MessageRef, Role};
 use crate::store::{Store, StoreError};
@@ -13,6 +14,8 @@ const OPENING: usize = 2;
 
 /// What a message costs beside its text: role marks and separators of the usual templates.
 const MESSAGE_OVERHEAD: usize = 16;
+/// The same in tokens.
+const MESSAGE_TOKENS: u64 = 6;
 
 /// The texts of a run's stored messages, in order, kept beside the folded state.
 #[derive(Debug, Default)]
@@ -171,12 +174,27 @@ pub(super) fn read(message: &MessageRef, content: &[u8]) -> Message {
     }
 }
 
-/// Returns the estimated size of a request in tokens. There is no tokeniser to ask; code is about three bytes a token,
-/// and an estimate that is too high costs room, one that is too low costs the prompt.
+/// Returns the estimated size of a request in tokens, before what the model's own counts have taught. An estimate that
+/// is too high costs room, one that is too low costs the prompt.
 pub(super) fn estimate(request: &ChatRequest) -> u64 {
-    let messages: usize = request.messages.iter().map(size).sum();
-    let tools: usize = request.tools.iter().map(tool_size).sum();
-    tokens(messages + tools)
+    let messages: u64 = request.messages.iter().map(message_tokens).sum();
+    let tools: u64 = request.tools.iter().map(tool_tokens).sum();
+    messages + tools
+}
+
+fn message_tokens(message: &Message) -> u64 {
+    let calls = message
+        .tool_calls
+        .iter()
+        .map(|call| context::estimate(&call.name) + context::estimate(&call.arguments));
+    context::estimate(&message.text) + calls.sum::<u64>() + MESSAGE_TOKENS
+}
+
+fn tool_tokens(tool: &ToolSpec) -> u64 {
+    context::estimate(&tool.name)
+        + context::estimate(&tool.description)
+        + context::estimate(&tool.parameters.to_string())
+        + MESSAGE_TOKENS
 }
 
 /// Returns the estimated size of a text in tokens.
@@ -210,10 +228,6 @@ fn size(message: &Message) -> usize {
         .map(|call| call.id.len() + call.name.len() + call.arguments.len())
         .sum();
     message.text.len() + calls + MESSAGE_OVERHEAD
-}
-
-fn tool_size(tool: &ToolSpec) -> usize {
-    tool.name.len() + tool.description.len() + tool.parameters.to_string().len() + MESSAGE_OVERHEAD
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod ground;
 #[cfg(test)]
 mod machine_tests;
 mod plan_reply;
-mod probe;
+pub(crate) mod probe;
 mod prompt;
 mod sensitive;
 mod state;

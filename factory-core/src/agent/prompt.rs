@@ -63,7 +63,7 @@ pub(super) struct Surroundings {
     pub(super) top_level: Vec<String>,
     /// What the checks printed before anything was changed.
     pub(super) base_outputs: HashMap<BlobId, String>,
-    /// The files, and what is in those that matter, for a model that is led.
+    /// A map of the files, and what is in those that matter.
     pub(super) survey: String,
 }
 
@@ -104,7 +104,9 @@ pub(super) fn opening(state: &State, surroundings: &Surroundings) -> String {
             agents.trim()
         );
     }
-    if !surroundings.top_level.is_empty() {
+    if !surroundings.survey.is_empty() {
+        let _ = writeln!(text, "\n{}", surroundings.survey.trim());
+    } else if !surroundings.top_level.is_empty() {
         let _ = writeln!(
             text,
             "\nThe {} top level:\n{}",

@@ -5,6 +5,7 @@
 //! a password in their address are left out, and the operator is told.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::RegistrySettings;
@@ -97,12 +98,24 @@ const NPM_KEYS: [&str; 6] = [
 ];
 
 /// What a front end captured of its surroundings at start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct HostEnvironment {
     /// The environment variables.
     pub variables: BTreeMap<String, String>,
     /// The home of whoever runs the factory.
     pub home: PathBuf,
+}
+
+/// Shows the names of the variables and not their values, some of which are secrets of other programs.
+impl fmt::Debug for HostEnvironment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.variables.keys().map(String::as_str).collect();
+        formatter
+            .debug_struct("HostEnvironment")
+            .field("home", &self.home)
+            .field("variables", &names)
+            .finish()
+    }
 }
 
 impl HostEnvironment {
@@ -287,6 +300,16 @@ fn certificate(value: &str) -> Option<PathBuf> {
 mod tests {
     use super::{HostEnvironment, holds_credentials};
     use crate::sandbox::RegistrySettings;
+
+    #[test]
+    fn the_values_of_variables_are_not_shown() {
+        let host = HostEnvironment {
+            variables: [("TOKEN".to_owned(), "hunter2".to_owned())].into(),
+            home: "/home/ann".into(),
+        };
+        let shown = r#"HostEnvironment { home: "/home/ann", variables: ["TOKEN"] }"#;
+        assert_eq!(format!("{host:?}"), shown);
+    }
 
     #[test]
     fn addresses_with_credentials_are_recognised() {

@@ -1,5 +1,7 @@
 //! Looks at what works here, and says what to do about the rest.
 
+mod model;
+
 use super::{Finding, Reader};
 use crate::sandbox::{Sandbox, SandboxLevel};
 use crate::store::Page;
@@ -8,7 +10,7 @@ use crate::store::Page;
 const LITTLE_SPACE: u64 = 1 << 30;
 
 impl Reader {
-    /// Returns what works here: git, the sandbox, toolchains, the database, the disk.
+    /// Returns what works here: git, the sandbox, toolchains, the models in use, the database, the disk.
     pub async fn doctor(&self) -> Vec<Finding> {
         let sandbox = &self.surroundings().await.sandbox;
         let mut findings = vec![
@@ -16,6 +18,7 @@ impl Reader {
             sandbox_finding(sandbox),
             toolchains_finding(sandbox),
         ];
+        findings.extend(self.model_findings().await);
         findings.push(self.database_finding().await);
         findings.push(self.disk_finding());
         if rustix::process::geteuid().is_root() {

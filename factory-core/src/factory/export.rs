@@ -270,7 +270,7 @@ impl Reader {
     async fn known(&self, run: &Run, shown: Collector) -> Result<Known, Error> {
         let settings = &self.settings;
         let mut known = Known::default();
-        for key in settings.keys.all() {
+        for key in settings.endpoints.secrets() {
             known.secret("model key", key.expose());
         }
         for (name, value) in &settings.host.variables {

@@ -7,6 +7,7 @@ mod control;
 mod doctor;
 mod export;
 mod inspect;
+mod models;
 mod open;
 mod projects;
 mod submit;
@@ -30,6 +31,7 @@ use crate::store::Store;
 use crate::vcs::Vcs;
 
 pub use export::{Existing, Exported};
+pub use models::{EndpointModels, ProbedModel, ProtocolTry};
 pub use open::Sockets;
 pub use views::{
     AddProject, ApproveTree, CommandReport, Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView,
@@ -42,6 +44,8 @@ use workers::Workers;
 pub struct Reader {
     store: Arc<dyn Store>,
     vcs: Arc<dyn Vcs>,
+    models: Arc<models::Models>,
+    notes: ModelNotes,
     folder: Arc<DataFolder>,
     settings: Arc<Settings>,
     surroundings: Arc<tokio::sync::OnceCell<surroundings::Surroundings>>,
@@ -58,10 +62,8 @@ pub struct Factory {
 struct Inner {
     reader: Reader,
     journal: Journal,
-    models: open::Models,
     worker: WorkerId,
     workers: Workers,
-    notes: ModelNotes,
     lock: std::sync::Mutex<Option<OwnerLock>>,
 }
 
@@ -97,7 +99,7 @@ impl Factory {
             journal: self.inner.journal.clone(),
             ground: reader.ground(project).await,
             llm,
-            notes: self.inner.notes.clone(),
+            notes: reader.notes.clone(),
             root: reader.folder.run(run),
         }
     }

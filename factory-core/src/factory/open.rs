@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 
+use super::models::Models;
 use super::workers::{Workers, release_orphans};
 use super::{Factory, Inner, Reader};
 use crate::data_folder::{DataFolder, DataFolderError, OwnerLock};
 use crate::error::Error;
 use crate::event_bus::EventBus;
 use crate::journal::{Clock, Journal, SystemClock};
-use crate::llm::spec::{ModelKeys, of_file, open_model};
-use crate::llm::{Llm, LlmError};
+use crate::llm::Llm;
 use crate::model::WorkerId;
 use crate::model_notes::ModelNotes;
 use crate::settings::Settings;
@@ -30,32 +30,6 @@ pub struct Sockets {
     pub clock: Option<Arc<dyn Clock>>,
     /// Models by the name under which runs are filed with them, beside those that a model's text opens.
     pub models: HashMap<String, Arc<dyn Llm>>,
-}
-
-/// Opens models by their text, and keeps them, because a model's server has its bounds per process.
-#[derive(Debug)]
-pub(super) struct Models {
-    keys: ModelKeys,
-    open: Mutex<HashMap<String, Arc<dyn Llm>>>,
-}
-
-impl Models {
-    pub(super) fn open(&self, spec: &str) -> Result<Arc<dyn Llm>, LlmError> {
-        // A file may be edited between two runs, so it is read each time.
-        let kept = of_file(spec).is_none();
-        let mut open = self
-            .open
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(llm) = open.get(spec) {
-            return Ok(Arc::clone(llm));
-        }
-        let llm = open_model(spec, &self.keys)?;
-        if kept {
-            open.insert(spec.to_owned(), Arc::clone(&llm));
-        }
-        Ok(llm)
-    }
 }
 
 impl Reader {
@@ -82,9 +56,14 @@ impl Reader {
             Some(vcs) => vcs,
             None => Arc::new(find_git(settings.host.path()).await?),
         };
+        let notes_path = folder.path().join("models.json");
+        let notes = tokio::task::spawn_blocking(move || ModelNotes::read(&notes_path)).await;
+        let models = Models::new(settings.endpoints.clone(), sockets.models);
         Ok(Self {
             store,
             vcs,
+            models: Arc::new(models),
+            notes: notes.map_err(|error| Error::Internal(error.to_string()))?,
             folder: Arc::new(folder),
             settings: Arc::new(settings),
             surroundings: Arc::default(),
@@ -104,22 +83,13 @@ impl Factory {
         let folder = DataFolder::open(&settings.data_folder)?;
         let lock = OwnerLock::acquire(&folder)?;
         let clock = sockets.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
-        let models = Models {
-            keys: settings.keys.clone(),
-            open: Mutex::new(sockets.models.clone()),
-        };
         let reader = Reader::with(settings, folder, sockets, Access::Own).await?;
-        let notes_path = reader.folder.path().join("models.json");
-        let notes = tokio::task::spawn_blocking(move || ModelNotes::read(&notes_path)).await;
-        let notes = notes.map_err(|error| Error::Internal(error.to_string()))?;
         let journal = Journal::new(Arc::clone(&reader.store), EventBus::default(), clock);
         let inner = Inner {
             reader,
             journal,
-            models,
             worker: WorkerId(format!("process-{}", std::process::id())),
             workers: Workers::default(),
-            notes,
             lock: Mutex::new(Some(lock)),
         };
         let factory = Self {

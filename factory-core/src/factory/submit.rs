@@ -30,7 +30,7 @@ impl Factory {
             })?;
             spec.model = format!("{begin}{}", absolute.display());
         }
-        self.inner.models.open(&spec.model)?;
+        self.inner.reader.models.open(&spec.model)?;
         let repository = &project.local_path;
         let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
         let reader = &self.inner.reader;

@@ -125,7 +125,7 @@ impl Factory {
             )));
         };
         let project = self.inner.journal.store().project(project).await?;
-        let llm = self.inner.models.open(&row.spec.model)?;
+        let llm = self.inner.reader.models.open(&row.spec.model)?;
         make_folder(self.inner.reader.folder.run(run)).await?;
         let claimed = self
             .inner

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Price;
 use crate::model::Protocol;
 
 /// Whether something is supported.
@@ -21,6 +22,8 @@ pub enum Support {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowBasis {
+    /// Nobody said; the factory assumes it.
+    Assumed,
     /// The operator said so, and nobody has checked it.
     Declared,
     /// The server says so.
@@ -38,7 +41,7 @@ pub struct Window {
     pub basis: WindowBasis,
 }
 
-/// What a model can do, as far as is known.
+/// What a model can do, as far as is known, and what the operator says of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Whether it calls tools natively.
@@ -49,8 +52,12 @@ pub struct Capabilities {
     pub thinking: Support,
     /// The window; none where nobody said.
     pub window: Option<Window>,
-    /// How it has to be asked, where that needs no trying: a script is written for one protocol.
+    /// How it has to be asked, where that needs no trying: the operator says, or a script is written for one protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
+    /// What its tokens cost, if the operator says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
 }
 
 impl Capabilities {

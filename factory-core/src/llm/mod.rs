@@ -5,19 +5,26 @@ pub mod anthropic;
 mod call_ids;
 mod capabilities;
 mod catalog;
+pub mod catalogue;
+mod configured;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod endpoint;
 mod event_stream;
 pub mod guarded;
+pub mod limited;
 pub mod ollama;
 pub mod openai;
 mod plausibility;
+mod price;
 pub mod recorded;
 mod repetition;
 pub mod scripted;
 pub mod server;
 pub mod server_sent_events;
 pub mod spec;
+mod striking;
+mod struck;
 pub mod transport;
 
 use std::fmt::Debug;
@@ -30,8 +37,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::capabilities::{Capabilities, Support, Window, WindowBasis};
-pub use crate::model::Sampling;
+pub use self::price::{PaidTokens, Price};
 pub use crate::model::payload::{EndReason, Role};
+pub use crate::model::{Protocol, Sampling};
 
 /// A message of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

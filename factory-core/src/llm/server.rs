@@ -17,6 +17,8 @@ pub struct Server {
     pub key_header: KeyHeader,
     /// More headers, whose values are as secret as the key.
     pub headers: Vec<(String, Secret)>,
+    /// More headers, whose values anybody may see.
+    pub open_headers: Vec<(String, String)>,
     /// Certificates (PEM) that are trusted beside the system's; empty for none.
     pub certificates: Vec<u8>,
     /// How long and how much it may take.
@@ -41,6 +43,7 @@ impl Server {
             key: None,
             key_header: KeyHeader::default(),
             headers: Vec::new(),
+            open_headers: Vec::new(),
             certificates: Vec::new(),
             bounds: Bounds::default(),
         }
@@ -56,10 +59,15 @@ impl Server {
             map.insert(name, value);
             Ok::<(), String>(())
         };
-        for (name, value) in &self.headers {
+        let open = self
+            .open_headers
+            .iter()
+            .map(|(name, value)| (name, value.as_str()));
+        let secret = self.headers.iter().map(|(name, value)| (name, value.expose()));
+        for (name, value) in open.chain(secret) {
             let header = HeaderName::try_from(name.as_str())
                 .map_err(|_| format!("`{name}` is no name of an HTTP header"))?;
-            insert(header, value.expose().to_owned(), &format!("header `{name}`"))?;
+            insert(header, value.to_owned(), &format!("header `{name}`"))?;
         }
         if let Some(key) = &self.key {
             match self.key_header {

@@ -1,24 +1,31 @@
 //! A model as the operator writes it on the command line or in the settings, and how to open it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(feature = "anthropic")]
+use super::anthropic::{AnthropicConfig, AnthropicLlm};
+use super::configured::Configured;
+use super::endpoint::{Endpoint, EndpointKind, Endpoints, OLLAMA, OPENAI, check_name};
 use super::ollama::{OllamaConfig, OllamaLlm};
 use super::openai::{OpenAiConfig, OpenAiLlm};
 use super::recorded::{RecordedLlm, Strictness};
 use super::scripted::ScriptedLlm;
-use super::server::{BaseUrl, Secret, Server};
+use super::server::BaseUrl;
+use super::striking::Striking;
+use super::struck::Struck;
 use super::{Llm, LlmError};
 
-/// Where Ollama listens unless told otherwise.
-const OLLAMA: &str = "http://127.0.0.1:11434";
-
 /// The forms, for the error of someone who wrote none of them.
-const FORMS: &str = "write scripted:FILE, recorded:FILE, openai:NAME@URL (such as openai:qwen3@http://127.0.0.1:8080/v1) or \
-                     ollama:NAME";
+const FORMS: &str = "write ENDPOINT:NAME (such as ollama:qwen3:8b), openai:NAME@URL (such as \
+                     openai:qwen3@http://127.0.0.1:8080/v1), scripted:FILE or recorded:FILE";
+
+#[cfg(not(feature = "anthropic"))]
+/// Why an endpoint of the kind `anthropic` has no models here.
+const NO_ANTHROPIC: &str = "this factory was built without the feature `anthropic`; build it with \
+                            `--features anthropic`, or reach the model through a server that speaks OpenAI's protocol";
 
 /// What a model's text begins with where the rest is a file.
 const OF_FILES: [&str; 3] = ["scripted:", "recorded:", "recorded-loose:"];
@@ -38,23 +45,25 @@ pub enum ModelSpec {
         /// The script's file.
         file: PathBuf,
     },
-    /// `recorded:FILE`, or `recorded-loose:FILE`: a run that was exported, played again.
+    /// `recorded:FILE`: a conversation that was stored, played again.
     Recorded {
-        /// The recording's file.
+        /// The conversation's file.
         file: PathBuf,
         /// Whether the conversation is held to what was recorded.
         strictness: Strictness,
     },
-    /// `openai:NAME@URL`: a model on an OpenAI-compatible server.
-    OpenAi {
+    /// `openai:NAME@URL`: a model on an OpenAI-compatible server that wants no key.
+    At {
         /// The model as the server calls it.
         model: String,
         /// The server's address.
         url: String,
     },
-    /// `ollama:NAME`: a model of the Ollama server on this machine.
-    Ollama {
-        /// The model as Ollama calls it, with its tag.
+    /// `ENDPOINT:NAME`: a model of an endpoint.
+    Of {
+        /// The endpoint's name.
+        endpoint: String,
+        /// The model as the endpoint's server calls it.
         model: String,
     },
 }
@@ -67,8 +76,8 @@ impl FromStr for ModelSpec {
             model: without_credentials(text),
             detail,
         };
-        let (kind, rest) = text.split_once(':').ok_or_else(|| unusable(FORMS.to_owned()))?;
-        match kind {
+        let (begin, rest) = text.split_once(':').ok_or_else(|| unusable(FORMS.to_owned()))?;
+        match begin {
             _ if rest.is_empty() => Err(unusable(format!("nothing stands after the colon; {FORMS}"))),
             "scripted" => Ok(Self::Scripted {
                 file: PathBuf::from(rest),
@@ -81,29 +90,37 @@ impl FromStr for ModelSpec {
                 file: PathBuf::from(rest),
                 strictness: Strictness::Loose,
             }),
-            "openai" => {
-                // The first `@` before a scheme: a model's name may hold one, and so may an address that is refused.
-                let at = ["@http://", "@https://"]
-                    .iter()
-                    .filter_map(|sign| rest.find(sign))
-                    .min();
-                let at = at.ok_or_else(|| unusable(format!("the server's address is missing; {FORMS}")))?;
+            OPENAI if let Some(at) = address(rest) => {
                 let (model, url) = (&rest[..at], &rest[at + 1..]);
                 if model.is_empty() {
                     return Err(unusable(format!("the model's name is missing; {FORMS}")));
                 }
                 BaseUrl::parse(url).map_err(unusable)?;
-                Ok(Self::OpenAi {
+                Ok(Self::At {
                     model: model.to_owned(),
                     url: url.to_owned(),
                 })
             }
-            "ollama" => Ok(Self::Ollama {
+            _ if address(rest).is_some() => Err(unusable(format!(
+                "only `{OPENAI}:` takes an address after the name; give another server a name in factory.toml \
+                 ([endpoint.NAME] kind, url)"
+            ))),
+            endpoint if check_name(endpoint).is_ok() => Ok(Self::Of {
+                endpoint: endpoint.to_owned(),
                 model: rest.to_owned(),
             }),
             _ => Err(unusable(FORMS.to_owned())),
         }
     }
+}
+
+/// Returns where the address begins: at the first `@` before a scheme, because a model's name may hold one, and so may an
+/// address that is refused.
+fn address(text: &str) -> Option<usize> {
+    ["@http://", "@https://"]
+        .iter()
+        .filter_map(|sign| text.find(sign))
+        .min()
 }
 
 impl fmt::Display for ModelSpec {
@@ -117,74 +134,104 @@ impl fmt::Display for ModelSpec {
                 };
                 write!(formatter, "{kind}:{}", file.display())
             }
-            Self::OpenAi { model, url } => write!(formatter, "openai:{model}@{url}"),
-            Self::Ollama { model } => write!(formatter, "ollama:{model}"),
+            Self::At { model, url } => write!(formatter, "{OPENAI}:{model}@{url}"),
+            Self::Of { endpoint, model } => write!(formatter, "{endpoint}:{model}"),
         }
     }
 }
 
-/// The keys that the operator has given, each for one origin. Only front ends read the environment and key files.
-#[derive(Debug, Clone, Default)]
-pub struct ModelKeys(BTreeMap<String, Secret>);
-
-impl ModelKeys {
-    /// Returns no keys: enough for servers on this machine.
-    pub fn none() -> Self {
-        Self::default()
+/// Returns the endpoint and the name of a model that is to be managed: `ENDPOINT:NAME`, or a name of Ollama's, whose tag
+/// may look like one.
+pub fn managed_model(text: &str, endpoints: &Endpoints) -> (String, String) {
+    match text.split_once(':') {
+        Some((endpoint, model)) if !model.is_empty() && endpoints.get(endpoint).is_some() => {
+            (endpoint.to_owned(), model.to_owned())
+        }
+        _ => (OLLAMA.to_owned(), text.to_owned()),
     }
+}
 
-    /// Adds the key for the server at an address; it goes to no other scheme, host or port.
-    pub fn insert(&mut self, url: &str, key: Secret) -> Result<(), LlmError> {
-        let base = BaseUrl::parse(url).map_err(|detail| LlmError::Unusable {
-            model: without_credentials(url),
-            detail,
-        })?;
-        self.0.insert(base.origin(), key);
-        Ok(())
-    }
+/// A model with what its endpoint allows.
+#[derive(Debug)]
+pub struct Opened {
+    /// The model, without its endpoint's limit.
+    pub model: Arc<dyn Llm>,
+    /// What the model shares its server's limit with; none for a model that has no server.
+    pub limit: Option<LimitOf>,
+}
 
-    /// Returns all keys, to be looked for where they must not stand.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values()
-    }
-
-    fn of(&self, url: &str) -> Option<Secret> {
-        self.0.get(&BaseUrl::parse(url).ok()?.origin()).cloned()
-    }
+/// How many replies a server gives at a time, for all models that come from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitOf {
+    /// The endpoint's name, or a server's origin.
+    pub server: String,
+    /// How many replies.
+    pub parallel: usize,
 }
 
 /// Opens the model that `spec` names. Connects to nothing, but reads a script's file and blocks while it does.
-pub fn open_model(spec: &str, keys: &ModelKeys) -> Result<Arc<dyn Llm>, LlmError> {
-    let open = |model: String, url: &str| {
-        let base = BaseUrl::parse(url).map_err(|detail| LlmError::Unusable {
-            model: without_credentials(spec),
-            detail,
-        })?;
-        let server = Server {
-            key: keys.of(url),
-            ..Server::new(base)
-        };
-        OpenAiLlm::new(OpenAiConfig::new(spec, server, model)).map(|model| Arc::new(model) as Arc<dyn Llm>)
-    };
+pub fn open_model(spec: &str, endpoints: &Endpoints) -> Result<Opened, LlmError> {
     match spec.parse()? {
-        ModelSpec::Scripted { file } => Ok(Arc::new(ScriptedLlm::from_file(file)?)),
-        ModelSpec::Recorded { file, strictness } => {
-            Ok(Arc::new(RecordedLlm::from_file(spec, file, strictness)?))
+        ModelSpec::Scripted { file } => Ok(Opened {
+            model: Arc::new(ScriptedLlm::from_file(file)?),
+            limit: None,
+        }),
+        ModelSpec::Recorded { file, strictness } => Ok(Opened {
+            model: Arc::new(RecordedLlm::from_file(spec, file, strictness)?),
+            limit: None,
+        }),
+        ModelSpec::At { model, url } => {
+            let endpoint = Endpoint::new(EndpointKind::OpenAi, url);
+            open_at(spec, &endpoint, None, &model)
         }
-        ModelSpec::OpenAi { model, url } => open(model, &url),
-        ModelSpec::Ollama { model } => {
-            let server = Server::new(BaseUrl::parse(OLLAMA).expect("the built-in address is one"));
-            let server = Server {
-                key: keys.of(OLLAMA),
-                ..server
-            };
-            Ok(Arc::new(OllamaLlm::new(OllamaConfig::new(spec, server, model))?))
-        }
+        ModelSpec::Of {
+            endpoint: name,
+            model,
+        } => open_at(spec, endpoints.find(&name, spec)?, Some(name), &model),
     }
 }
 
+/// Opens a model of an endpoint, wrapped in what holds for every backend.
+fn open_at(spec: &str, endpoint: &Endpoint, name: Option<String>, model: &str) -> Result<Opened, LlmError> {
+    let unusable = |detail: String| LlmError::Unusable {
+        model: without_credentials(spec),
+        detail,
+    };
+    let server = endpoint.server().map_err(unusable)?;
+    let settings = endpoint.of_model(model);
+    let limit = LimitOf {
+        server: name.unwrap_or_else(|| server.base.origin()),
+        parallel: endpoint.parallel(),
+    };
+    let opened: Arc<dyn Llm> = match endpoint.kind {
+        EndpointKind::Ollama => Arc::new(OllamaLlm::new(OllamaConfig {
+            context: settings.context,
+            ..OllamaConfig::new(spec, server, model)
+        })?),
+        EndpointKind::OpenAi => Arc::new(OpenAiLlm::new(OpenAiConfig {
+            context_window: settings.context,
+            ..OpenAiConfig::new(spec, server, model)
+        })?),
+        #[cfg(feature = "anthropic")]
+        EndpointKind::Anthropic => Arc::new(AnthropicLlm::new(AnthropicConfig {
+            context_window: settings.context,
+            ..AnthropicConfig::new(spec, server, model)
+        })?),
+        #[cfg(not(feature = "anthropic"))]
+        EndpointKind::Anthropic => return Err(unusable(NO_ANTHROPIC.to_owned())),
+    };
+    let mut model: Arc<dyn Llm> = Arc::new(Configured::new(opened, settings));
+    if let Some(striking) = Striking::new(&endpoint.secrets()) {
+        model = Arc::new(Struck::new(model, striking));
+    }
+    Ok(Opened {
+        model,
+        limit: Some(limit),
+    })
+}
+
 /// Returns a text without what may be a user and password in an address.
-fn without_credentials(text: &str) -> String {
+pub(super) fn without_credentials(text: &str) -> String {
     let Some(start) = text.find("//").map(|index| index + 2) else {
         return text.to_owned();
     };
@@ -205,7 +252,7 @@ mod tests {
 
     fn check_error(text: &str, expect: &str) {
         assert_eq!(
-            open_model(text, &ModelKeys::none()).unwrap_err().to_string(),
+            open_model(text, &Endpoints::built_in()).unwrap_err().to_string(),
             expect
         );
     }
@@ -225,15 +272,16 @@ mod tests {
             let file = "/tmp/a.jsonl".into();
             check(text, &ModelSpec::Recorded { file, strictness });
         }
-        check(
-            "ollama:qwen3:8b",
-            &ModelSpec::Ollama {
-                model: "qwen3:8b".to_owned(),
-            },
-        );
+        let of = |endpoint: &str, model: &str| ModelSpec::Of {
+            endpoint: endpoint.to_owned(),
+            model: model.to_owned(),
+        };
+        check("ollama:qwen3:8b", &of("ollama", "qwen3:8b"));
+        check("openai:ft:gpt-x:org::id", &of("openai", "ft:gpt-x:org::id"));
+        check("work:org/model@2", &of("work", "org/model@2"));
         check(
             "openai:org/model:1@2@https://host.example/v1",
-            &ModelSpec::OpenAi {
+            &ModelSpec::At {
                 model: "org/model:1@2".to_owned(),
                 url: "https://host.example/v1".to_owned(),
             },
@@ -242,7 +290,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_told_the_forms() {
-        for text in ["", "qwen3", "gpt:4"] {
+        for text in ["", "qwen3", "GPT:4", "a b:c"] {
             check_error(text, &format!("the model `{text}`: {FORMS}"));
         }
         check_error(
@@ -250,12 +298,18 @@ mod tests {
             &format!("the model `openai:`: nothing stands after the colon; {FORMS}"),
         );
         check_error(
-            "openai:m",
-            &format!("the model `openai:m`: the server's address is missing; {FORMS}"),
-        );
-        check_error(
             "openai:@http://h",
             &format!("the model `openai:@http://h`: the model's name is missing; {FORMS}"),
+        );
+        check_error(
+            "ollama:m@http://h",
+            "the model `ollama:m@http://h`: only `openai:` takes an address after the name; give another server a \
+             name in factory.toml ([endpoint.NAME] kind, url)",
+        );
+        check_error(
+            "qwen3:8b",
+            "the model `qwen3:8b`: there is no endpoint `qwen3`; there are ollama, openai; a model of Ollama with a \
+             tag is written `ollama:qwen3:8b`",
         );
     }
 
@@ -266,34 +320,57 @@ mod tests {
             "the model `openai:m@http://…@host/v1`: its address holds credentials; give the key apart from the address",
         );
         check_error(
-            "openai:m@ftp://user:hunter2@host/v1",
-            &format!("the model `openai:m@ftp://…@host/v1`: the server's address is missing; {FORMS}"),
+            "hunter2://user:hunter2@host",
+            "the model `hunter2://…@host`: there is no endpoint `hunter2`; there are ollama, openai; a model of \
+             Ollama with a tag is written `ollama:hunter2://…@host`",
         );
     }
 
     #[test]
-    fn a_model_keeps_the_name_that_the_operator_wrote() {
-        for text in ["ollama:qwen3:8b", "openai:m@http://127.0.0.1:1"] {
-            assert_eq!(open_model(text, &ModelKeys::none()).unwrap().name(), text);
-        }
-    }
-
-    #[test]
-    fn a_key_belongs_to_one_origin() {
-        let mut keys = ModelKeys::none();
-        keys.insert("https://api.example/v1", Secret::new("key\n"))
-            .unwrap();
-        assert_eq!(keys.of("https://api.example/other"), Some(Secret::new("key")));
-        for url in [
-            "http://api.example/v1",
-            "https://api.example:444/v1",
-            "https://api.example.evil/v1",
+    fn a_model_keeps_the_name_that_the_operator_wrote_and_the_limit_of_its_server() {
+        let endpoints = Endpoints::built_in();
+        for (text, server, parallel) in [
+            ("ollama:qwen3:8b", "ollama", 1),
+            ("openai:m@http://127.0.0.1:1/v1", "http://127.0.0.1:1", 16),
         ] {
-            assert_eq!(keys.of(url), None, "{url}");
+            let opened = open_model(text, &endpoints).unwrap();
+            let limit = LimitOf {
+                server: server.to_owned(),
+                parallel,
+            };
+            assert_eq!((opened.model.name(), opened.limit), (text, Some(limit)));
         }
-        assert_eq!(
-            format!("{keys:?}"),
-            r#"ModelKeys({"https://api.example": Secret(…)})"#
+    }
+
+    #[test]
+    fn why_an_endpoint_cannot_be_used_is_told_when_it_is_used() {
+        check_error(
+            "openai:gpt",
+            "the model `openai:gpt`: it has no key; put it into the variable OPENAI_API_KEY, or name another with \
+             `key_env` or `key_file`",
         );
+        let mut endpoints = Endpoints::built_in();
+        let claude = Endpoint::new(EndpointKind::Anthropic, EndpointKind::Anthropic.url());
+        endpoints.insert("claude", claude).unwrap();
+        let refusal = open_model("claude:x", &endpoints).unwrap_err().to_string();
+        assert!(
+            refusal.contains("built without the feature `anthropic`"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_name_to_manage_is_ollamas_unless_it_names_an_endpoint() {
+        let endpoints = Endpoints::built_in();
+        for (text, endpoint, model) in [
+            ("qwen3:8b", "ollama", "qwen3:8b"),
+            ("qwen3", "ollama", "qwen3"),
+            ("ollama:qwen3:8b", "ollama", "qwen3:8b"),
+            ("openai:gpt", "openai", "gpt"),
+            ("ollama:", "ollama", "ollama:"),
+        ] {
+            let expected = (endpoint.to_owned(), model.to_owned());
+            assert_eq!(managed_model(text, &endpoints), expected, "{text}");
+        }
     }
 }

@@ -94,8 +94,8 @@ async fn llama_cpp_is_waited_for_and_tells_its_window() {
             tools: Support::Yes,
             schema: Support::Yes,
             thinking: Support::Unknown,
-            protocol: None,
             window: Some(window(4096, WindowBasis::Verified)),
+            ..Capabilities::default()
         }
     );
     assert_eq!(model.slots(), Some(2));

@@ -107,7 +107,7 @@ impl Eval {
 
     fn terms(&self, context: &Context) -> Result<Terms, Failure> {
         Ok(Terms {
-            model: absolute_model(self.model.as_deref().unwrap_or(&context.model))?,
+            model: absolute_model(self.model.as_deref().unwrap_or(&context.settings.model))?,
             calls: self.calls,
             seed: self.seed,
             protocol: self.protocol,

@@ -9,6 +9,7 @@ mod eval;
 mod events;
 mod export;
 mod list;
+mod models;
 mod project;
 mod run;
 mod script;
@@ -37,7 +38,9 @@ Exit codes: 0 done, or the run is complete; 1 failed; 2 usage, or what was named
 you (paused, or asks for approval); 4 the run was stopped. A second Ctrl-C ends with 130.
 
 Settings: factory.toml in the data folder, then FACTORY_DATABASE, FACTORY_MODEL, FACTORY_OPERATOR and \
-FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, FACTORY_LIMITS_CHECK (how long one check may take, 10m), then flags.";
+FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, FACTORY_LIMITS_CHECK (how long one check may take, 10m), then flags. \
+Model servers are tables there: [endpoint.NAME] with kind (ollama, openai, anthropic), url, key_env or key_file, \
+headers, ca, context, protocol, price, parallel.";
 
 /// A goal becomes an approved commit: an agent works on it in a checkout of its own, your checks prove the result, you
 /// decide.
@@ -102,6 +105,8 @@ enum Command {
     Apply(apply::Apply),
     /// Runs a folder of tasks against a model and shows what was solved
     Eval(eval::Eval),
+    /// Lists, gets, tries and removes the models of your endpoints
+    Models(models::Models),
     /// Looks at what works here and says what to do about the rest
     Doctor(doctor::Doctor),
     /// Serves a scripted model to others
@@ -114,7 +119,6 @@ enum Command {
 struct Context {
     environment: Environment,
     settings: Settings,
-    model: String,
     flags: Flags,
     output: Output,
     terminal: Terminal,
@@ -160,7 +164,6 @@ fn start(cli: Cli, environment: Environment, form: Form) -> Result<Exit, Failure
         terminal: environment.terminal,
         environment,
         settings: configuration.settings,
-        model: configuration.model,
         flags,
         output: Output::new(form),
         interrupts: None,
@@ -207,6 +210,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Raise(raise) => raise.run(context).await,
         Command::Apply(apply) => apply.run(context).await,
         Command::Eval(eval) => eval.run(context).await,
+        Command::Models(models) => models.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Script(script) => script.run(context).await,
     }

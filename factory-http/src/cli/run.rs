@@ -73,7 +73,9 @@ fn temperature(text: &str) -> Result<Temperature, String> {
 impl RunGoal {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
         let detach = self.detach;
-        let submit = self.into_submit(&context.model, context.settings.budget).await?;
+        let submit = self
+            .into_submit(&context.settings.model, context.settings.budget)
+            .await?;
         output::remark(&format!("budget: {}", amount::budget(&submit.spec.budget)));
         with_session(context, async |context, session| {
             let run = file(session, submit).await?;

@@ -3,7 +3,7 @@
 use factory_core::model::{Run, RunId, Seq, StatusReason};
 
 use super::{Context, as_run};
-use crate::control::{Asked, Link, Request, Session, stream};
+use crate::control::{Asked, Link, Request, Session, Streamed, stream};
 use crate::exit::Exit;
 use crate::failure::{Failure, FailureKind};
 use crate::interrupt::Interrupts;
@@ -16,7 +16,8 @@ pub(super) async fn with_session<T>(
     body: impl AsyncFnOnce(&mut Context, &mut Session) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut session = Session::new(context.settings.clone());
-    let result = body(context, &mut session).await;
+    // What is done within is large, and it is moved about on the way here.
+    let result = Box::pin(body(context, &mut session)).await;
     let ended = end(context, session).await;
     let value = result?;
     ended.map(|()| value)
@@ -71,7 +72,11 @@ pub(super) async fn drive(
         let last = progress.last();
         let driving = stream(
             async |sink| link.ask(Request::Drive { run, after: last }, sink).await,
-            |event| progress.hear(&event, output),
+            |streamed| {
+                if let Streamed::Event(event) = streamed {
+                    progress.hear(&event, output);
+                }
+            },
         );
         let asked = tokio::select! {
             asked = driving => asked,

@@ -6,7 +6,7 @@ use tokio::io::BufReader;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::follow::Sink;
+use super::follow::{Sink, Streamed};
 use super::frame::{self, Ask, Frame, Hello};
 use super::request::{Answer, Request};
 use super::socket::{self, Reached};
@@ -98,7 +98,12 @@ impl Client {
                 Frame::Closing => return Ok(Asked::NotBegun),
                 Frame::Alive => {}
                 Frame::Event(event) => {
-                    if sink.send(*event).await.is_err() {
+                    if sink.send(Streamed::Event(event)).await.is_err() {
+                        return Ok(Asked::Lost);
+                    }
+                }
+                Frame::Pull(progress) => {
+                    if sink.send(Streamed::Pull(progress)).await.is_err() {
                         return Ok(Asked::Lost);
                     }
                 }

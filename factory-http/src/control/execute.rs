@@ -5,7 +5,7 @@ use factory_core::store::{Page, RunFilter};
 use factory_core::{Error, Factory, Reader};
 
 use super::activity::Busy;
-use super::follow::{self, Follower, Sink, Step};
+use super::follow::{self, Follower, Sink, Step, Streamed};
 use super::request::{Answer, Request};
 use crate::failure::Failure;
 
@@ -51,6 +51,11 @@ pub(super) async fn execute(
         Request::Approve { run: id, approve } => run(factory.approve(id, approve).await)?,
         Request::Reject { run: id, because } => run(factory.reject(id, &because).await)?,
         Request::Raise { run: id, budget } => run(factory.raise(id, budget).await)?,
+        Request::ProbeModel { model } => {
+            Answer::Probed(Box::new(factory.reader().probe_model(&model).await?))
+        }
+        Request::PullModel { model } => pull(factory.reader(), &model, &sink).await?,
+        Request::RemoveModel { model } => Answer::Model(factory.reader().remove_model(&model).await?),
         reading => read(factory.reader(), reading, &sink).await?,
     };
     drop(busy);
@@ -93,12 +98,23 @@ pub(super) async fn read(reader: &Reader, request: Request, sink: &Sink) -> Resu
             Answer::Done
         }
         Request::Doctor => Answer::Findings(reader.doctor().await),
+        Request::Models => Answer::Models(reader.models().await),
         change => {
             return Err(Failure::failed(format!(
                 "internal error: {change:?} was asked of a reader"
             )));
         }
     })
+}
+
+/// Gets a model for as long as somebody listens. What has come stays on its server.
+async fn pull(reader: &Reader, model: &str, sink: &Sink) -> Result<Answer, Failure> {
+    // Whoever is too slow for all the news misses some; the next says as much.
+    let tell = |progress| drop(sink.try_send(Streamed::Pull(progress)));
+    tokio::select! {
+        pulled = reader.pull_model(model, &tell) => Ok(Answer::Model(pulled?)),
+        () = sink.closed() => Err(follow::nobody_listens()),
+    }
 }
 
 fn run(result: Result<Run, Error>) -> Result<Answer, Failure> {

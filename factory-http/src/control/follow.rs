@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use factory_core::Reader;
 use factory_core::event_bus::{Lagged, Notice, Subscription};
+use factory_core::llm::catalogue::PullProgress;
 use factory_core::model::{Event, RunId, Seq};
 use factory_core::store::Page;
 use tokio::sync::mpsc;
@@ -17,8 +18,17 @@ const PAGE: u32 = 200;
 /// How often a run is looked at whose owner tells nothing.
 const POLL_EVERY: Duration = Duration::from_millis(500);
 
-/// Where followed events go. Bounded: a slow listener slows its own following and nothing else.
-pub(crate) type Sink = mpsc::Sender<Event>;
+/// Where followed events and other news go. Bounded: a slow listener slows its own following and nothing else.
+pub(crate) type Sink = mpsc::Sender<Streamed>;
+
+/// What comes before an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Streamed {
+    /// An event of a run.
+    Event(Box<Event>),
+    /// How far a model has come that is being got.
+    Pull(PullProgress),
+}
 
 /// What a notice means for a follower.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +86,10 @@ impl Follower {
         match judge(self.run, self.last, notice) {
             Heard::Next(event) => {
                 let (seq, changes) = (event.seq, event.kind.transition().is_some());
-                self.sink.send(*event).await.map_err(|_| nobody_listens())?;
+                self.sink
+                    .send(Streamed::Event(event))
+                    .await
+                    .map_err(|_| nobody_listens())?;
                 self.last = seq;
                 Ok(if changes { Step::StatusChanged } else { Step::On })
             }
@@ -128,7 +141,9 @@ pub(super) async fn replay(reader: &Reader, run: RunId, after: Seq, sink: &Sink)
         }
         for event in events {
             let seq = event.seq;
-            sink.send(event).await.map_err(|_| nobody_listens())?;
+            sink.send(Streamed::Event(Box::new(event)))
+                .await
+                .map_err(|_| nobody_listens())?;
             last = seq;
         }
     }
@@ -155,7 +170,7 @@ async fn is_final_after(reader: &Reader, run: RunId, last: Seq) -> Result<bool, 
     Ok(run.status.is_final() && run.last_seq <= last)
 }
 
-fn nobody_listens() -> Failure {
+pub(super) fn nobody_listens() -> Failure {
     Failure::new(FailureKind::Lost, "nobody listens any more")
 }
 

@@ -7,11 +7,13 @@
 use std::io;
 use std::time::Duration;
 
+use factory_core::llm::catalogue::PullProgress;
 use factory_core::model::Event;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::follow::Streamed;
 use super::request::{Answer, Request};
 use crate::failure::Failure;
 
@@ -92,6 +94,8 @@ pub(crate) enum Frame {
     Closing,
     /// A streamed event.
     Event(Box<Event>),
+    /// How far a model has come that is being got.
+    Pull(PullProgress),
     /// Still at it.
     Alive,
     /// A piece of the answer's JSON text.
@@ -102,6 +106,15 @@ pub(crate) enum Frame {
     Answer(Answer),
     /// Why there is none.
     Failed(Failure),
+}
+
+impl From<Streamed> for Frame {
+    fn from(streamed: Streamed) -> Self {
+        match streamed {
+            Streamed::Event(event) => Self::Event(event),
+            Streamed::Pull(progress) => Self::Pull(progress),
+        }
+    }
 }
 
 /// Reads a line; none at the end of the stream. A line that is too long, or is no such value, is an error.

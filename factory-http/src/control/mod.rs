@@ -12,6 +12,7 @@ mod session;
 mod socket;
 
 pub(crate) use client::Asked;
+pub(crate) use follow::Streamed;
 pub(crate) use request::{Answer, Request};
 pub(crate) use session::{Link, Session, has_database, look, stream};
 pub(crate) use socket::own_uid;

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use factory_core::factory::{
-    AddProject, ApproveTree, Existing, Exported, Finding, ProjectAdded, ProjectChange, RunDiff, RunView, Submit,
+    AddProject, ApproveTree, EndpointModels, Existing, Exported, Finding, ProbedModel, ProjectAdded, ProjectChange, RunDiff,
+    RunView, Submit,
 };
 use factory_core::model::{Budget, Project, ProjectId, Run, RunId, RunStatus, Seq};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,23 @@ pub(crate) enum Request {
     },
     /// What works here and what does not.
     Doctor,
+    /// The models of every endpoint.
+    Models,
+    /// Make a model ready and say what is known of it.
+    ProbeModel {
+        /// The model.
+        model: String,
+    },
+    /// Get a model onto its server; how far it has come is streamed. Ends when nobody listens any more.
+    PullModel {
+        /// The model.
+        model: String,
+    },
+    /// Remove a model from its server.
+    RemoveModel {
+        /// The model.
+        model: String,
+    },
     /// File a run.
     Submit {
         /// The goal.
@@ -171,12 +189,17 @@ impl Request {
                 | Self::Events { .. }
                 | Self::Follow { .. }
                 | Self::Doctor
+                | Self::Models
         )
     }
 
     /// Returns whether asking again after it was lost in the middle does no harm.
     pub(crate) fn can_be_repeated(&self) -> bool {
-        self.only_reads() || matches!(self, Self::Drive { .. } | Self::Start { .. })
+        self.only_reads()
+            || matches!(
+                self,
+                Self::Drive { .. } | Self::Start { .. } | Self::ProbeModel { .. } | Self::PullModel { .. }
+            )
     }
 }
 
@@ -202,6 +225,12 @@ pub(crate) enum Answer {
     Exported(Box<Exported>),
     /// What the doctor found.
     Findings(Vec<Finding>),
+    /// The models of every endpoint.
+    Models(Vec<EndpointModels>),
+    /// What is known of a model.
+    Probed(Box<ProbedModel>),
+    /// The model that was got or removed, as runs are filed with it.
+    Model(String),
     /// Everything was streamed, or is under way.
     Done,
 }
@@ -252,6 +281,16 @@ mod tests {
             Request::Events { run, after: Seq(4) },
             Request::Follow { run, after: Seq(0) },
             Request::Doctor,
+            Request::Models,
+            Request::ProbeModel {
+                model: "m".to_owned(),
+            },
+            Request::PullModel {
+                model: "m".to_owned(),
+            },
+            Request::RemoveModel {
+                model: "m".to_owned(),
+            },
             Request::Submit {
                 submit: Box::new(Submit {
                     project: "x".to_owned(),

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::activity::Activity;
 use super::execute::execute;
+use super::follow::Streamed;
 use super::frame::{self, Ask, Frame, Hello};
 use super::request::Request;
 use super::socket;
@@ -136,7 +137,7 @@ async fn converse(stream: UnixStream, factory: Factory, activity: Activity) -> i
 async fn attend(
     mut reader: BufReader<OwnedReadHalf>,
     mut writer: OwnedWriteHalf,
-    mut events: mpsc::Receiver<factory_core::model::Event>,
+    mut events: mpsc::Receiver<Streamed>,
     mut work: JoinHandle<Result<super::Answer, Failure>>,
     activity: &Activity,
 ) -> io::Result<()> {
@@ -146,7 +147,7 @@ async fn attend(
         tokio::select! {
             biased;
             Some(event) = events.recv() => {
-                frame::write_line(&mut writer, &Frame::Event(Box::new(event))).await?;
+                frame::write_line(&mut writer, &Frame::from(event)).await?;
             }
             result = &mut work => break result,
             () = activity.closed() => return frame::write_line(&mut writer, &Frame::Closing).await,
@@ -157,7 +158,7 @@ async fn attend(
     };
     // The work has ended, and with it the events' source.
     while let Some(event) = events.recv().await {
-        frame::write_line(&mut writer, &Frame::Event(Box::new(event))).await?;
+        frame::write_line(&mut writer, &Frame::from(event)).await?;
     }
     let answered = result
         .map_err(|error| Failure::caused("the request broke off", &error))

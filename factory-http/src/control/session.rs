@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::activity::Activity;
 use super::client::{Asked, Client};
 use super::execute::{execute, read};
-use super::follow::Sink;
+use super::follow::{Sink, Streamed};
 use super::request::{Answer, Request};
 use super::server::Server;
 use crate::failure::{Failure, FailureKind};
@@ -224,7 +224,7 @@ impl Session {
 pub(crate) async fn look(
     settings: &Settings,
     request: Request,
-    on_event: impl FnMut(Event),
+    mut on_event: impl FnMut(Event),
 ) -> Result<Answer, Failure> {
     let ask = async |sink: Sink| {
         if let Some(client) = Client::connect(&settings.data_folder).await?
@@ -242,7 +242,12 @@ pub(crate) async fn look(
             reader => read(&reader?, request.clone(), &sink).await,
         }
     };
-    stream(ask, on_event).await
+    let on_streamed = |streamed| {
+        if let Streamed::Event(event) = streamed {
+            on_event(*event);
+        }
+    };
+    stream(ask, on_streamed).await
 }
 
 /// Reads a database that an older factory made: opening it as its owner keeps a copy and brings it up to date. Nothing
@@ -254,10 +259,10 @@ async fn read_as_owner(settings: &Settings, request: Request, sink: &Sink) -> Re
     answer
 }
 
-/// Carries a streaming request out and hands its events on as they come.
+/// Carries a streaming request out and hands on what it streams as it comes.
 pub(crate) async fn stream<T>(
     ask: impl AsyncFnOnce(Sink) -> Result<T, Failure>,
-    mut on_event: impl FnMut(Event),
+    mut on_event: impl FnMut(Streamed),
 ) -> Result<T, Failure> {
     let (sink, mut events) = mpsc::channel(MAX_WAITING_EVENTS);
     let asked = ask(sink);

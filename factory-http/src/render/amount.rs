@@ -35,6 +35,23 @@ pub(crate) fn milliseconds(milliseconds: u64) -> String {
     duration(Duration::from_millis(milliseconds))
 }
 
+/// Returns a number of bytes in the largest unit that fits, as vendors of disks count.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (1_000_000_000_000, "TB"),
+        (1_000_000_000, "GB"),
+        (1_000_000, "MB"),
+        (1000, "kB"),
+    ];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => {
+            let tenths = u128::from(bytes) * 10 / u128::from(*unit);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
 /// Returns the number of things with the right ending.
 pub(crate) fn count(count: u64, thing: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };

@@ -6,9 +6,11 @@ pub(crate) mod amount;
 pub(crate) mod diff;
 pub(crate) mod evaluation;
 pub(crate) mod event_line;
+pub(crate) mod models;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod project;
+pub(crate) mod pull;
 pub(crate) mod run;
 #[cfg(test)]
 pub(crate) mod samples;

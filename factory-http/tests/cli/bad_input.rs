@@ -6,8 +6,7 @@ use crate::support::{Place, code, files, git, path, told};
 
 const BUDGET: &str = "budget: 100 model calls, 2,000,000 tokens, 2h of work, 100 turns\n";
 const TRYING: &str = "trying setup and checks on the base; --no-try leaves that out\n";
-const FORMS: &str =
-    "write scripted:FILE, openai:NAME@URL (such as openai:qwen3@http://127.0.0.1:8080/v1) or ollama:NAME";
+const FORMS: &str = "write ENDPOINT:NAME (such as ollama:qwen3:8b), openai:NAME@URL (such as openai:qwen3@http://127.0.0.1:8080/v1), scripted:FILE or recorded:FILE";
 
 /// Runs `factory run` on these arguments, which it must refuse with the message and file nothing.
 #[track_caller]

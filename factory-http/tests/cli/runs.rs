@@ -273,7 +273,25 @@ fn a_detached_run_waits_in_the_queue_where_nobody_works() {
 #[test]
 fn the_doctor_finds_this_machine_well() {
     let place = Place::new();
-    let output = place.factory(&["doctor"]);
+    let model = place.model("quick", "true");
+    let doctor = |model: &str| {
+        place
+            .command(&["doctor"])
+            .env("FACTORY_MODEL", model)
+            .output()
+            .unwrap()
+    };
+    let output = doctor(&model);
     assert_eq!(code(&output), 0, "{}", told(&output));
     assert!(told(&output).contains("✓ sandbox"), "{}", told(&output));
+    // Nothing listens at a port that is given up again.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let output = doctor(&format!("openai:m@http://127.0.0.1:{port}/v1"));
+    assert_eq!(code(&output), 1, "{}", told(&output));
+    assert!(told(&output).contains("✗ model"), "{}", told(&output));
+    assert!(told(&output).contains("start the server"), "{}", told(&output));
 }

@@ -18,7 +18,9 @@ use crate::event_bus::Notice;
 use crate::gate::Closing;
 use crate::journal::Entry;
 use crate::llm::guarded::{Limits, guarded};
-use crate::llm::{ChatRequest, Delta, EndReason, LlmError, Message, Reply, Role, ToolCall};
+use crate::llm::{
+    ChatRequest, Delta, EndReason, LlmError, Message, PaidTokens, Price, Reply, Role, ToolCall,
+};
 use crate::model::payload::{
     BudgetWarned, DirectiveDelivered, LlmFailed, LlmFailure, LlmRequested, LlmResponded, MessageRef,
     PlanGenerated, ToolCallRef,
@@ -64,7 +66,7 @@ impl Driver {
         let new = self.new_messages().await?;
         let request = self.request(&new);
         if let Some(room) = self.room() {
-            let size = estimate(&request);
+            let size = self.tokens(&request);
             if size > room {
                 return self.compact(size, room, &request, &new).await;
             }
@@ -74,7 +76,8 @@ impl Driver {
         let Some(pass) = self.intend(entry).await? else {
             return Ok(Then::GoOn);
         };
-        let prompt_estimate = estimate(&request);
+        let raw_estimate = estimate(&request);
+        let prompt_estimate = self.tokens(&request);
         let begun = Instant::now();
         // The call starts when it is first polled, which `exchange` does only while the gate is not closed.
         drop(pass);
@@ -82,6 +85,10 @@ impl Driver {
         let work_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Replied(reply) => {
+                if let Some(counted) = reply.tokens.prompt {
+                    let (notes, name) = (&self.equipment.notes, self.equipment.llm.name());
+                    notes.observe(name, raw_estimate, counted).await;
+                }
                 self.replied(call, reply, prompt_estimate, work_ms).await?;
             }
             Outcome::Failed {
@@ -90,7 +97,7 @@ impl Driver {
                 received,
                 wait,
             } => {
-                let usage = estimated_usage(prompt_estimate, tokens(received), work_ms);
+                let usage = estimated_usage(self.price(), prompt_estimate, tokens(received), work_ms);
                 let failed = LlmFailed {
                     call,
                     failure,
@@ -117,7 +124,7 @@ impl Driver {
             detail:
                 "the process died while the call was in flight; it is asked again and may be paid for twice"
                     .to_owned(),
-            usage: estimated_usage(requested.prompt_estimate, 0, 0),
+            usage: estimated_usage(self.price(), requested.prompt_estimate, 0, 0),
         };
         self.record(Entry::one(NewEvent::system(failed))).await?;
         Ok(Then::GoOn)
@@ -182,6 +189,10 @@ impl Driver {
         Ok(messages)
     }
 
+    fn price(&self) -> Option<Price> {
+        self.equipment.llm.capabilities().price
+    }
+
     fn request_entry(&self, call: u64, new: &[Message], request: &ChatRequest) -> Entry {
         let blobs: Vec<Blob> = new
             .iter()
@@ -200,7 +211,7 @@ impl Driver {
             max_tokens: request.max_tokens,
             sampling: request.sampling,
             prompt_hash: BlobId::of(&whole),
-            prompt_estimate: estimate(request),
+            prompt_estimate: self.tokens(request),
         };
         let step = self.state.active_step;
         let mut events = vec![NewEvent::system(requested).in_step(step)];
@@ -281,7 +292,7 @@ impl Driver {
         prompt_estimate: u64,
         work_ms: u64,
     ) -> Result<(), Error> {
-        let usage = usage_of(&reply, prompt_estimate, work_ms);
+        let usage = usage_of(self.price(), &reply, prompt_estimate, work_ms);
         let understood = dialect::understand(self.state.protocol(), &reply);
         reply.tool_calls = understood.calls;
         make_ids_unique(&mut reply.tool_calls, call);
@@ -359,7 +370,7 @@ pub(super) fn failure_of(error: &LlmError) -> (LlmFailure, Option<Duration>) {
     (failure, wait)
 }
 
-fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
+fn usage_of(price: Option<Price>, reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
     let calls: usize = reply
         .tool_calls
         .iter()
@@ -375,23 +386,39 @@ fn usage_of(reply: &Reply, prompt_estimate: u64, work_ms: u64) -> Usage {
     };
     let prompt_tokens = counted(reply.tokens.prompt, prompt_estimate);
     let completion_tokens = counted(reply.tokens.completion, completion_estimate);
+    let cached_tokens = reply.tokens.cached.unwrap_or_default();
+    let paid = PaidTokens {
+        prompt: prompt_tokens,
+        cached: cached_tokens,
+        completion: completion_tokens,
+    };
     Usage {
         calls: 1,
         prompt_tokens,
         completion_tokens,
-        cached_tokens: reply.tokens.cached.unwrap_or_default(),
-        cost_micros: reply.tokens.cost_micros.unwrap_or_default(),
+        cached_tokens,
+        cost_micros: reply.tokens.cost_micros.unwrap_or_else(|| cost(price, paid)),
         estimated_tokens,
         work_ms,
         turns: 1,
     }
 }
 
-fn estimated_usage(prompt_tokens: u64, completion_tokens: u64, work_ms: u64) -> Usage {
+fn cost(price: Option<Price>, tokens: PaidTokens) -> u64 {
+    price.map_or(0, |price| price.of(tokens))
+}
+
+fn estimated_usage(price: Option<Price>, prompt_tokens: u64, completion_tokens: u64, work_ms: u64) -> Usage {
+    let paid = PaidTokens {
+        prompt: prompt_tokens,
+        cached: 0,
+        completion: completion_tokens,
+    };
     Usage {
         calls: 1,
         prompt_tokens,
         completion_tokens,
+        cost_micros: cost(price, paid),
         estimated_tokens: prompt_tokens + completion_tokens,
         work_ms,
         ..Usage::default()
@@ -406,5 +433,61 @@ fn make_ids_unique(calls: &mut [ToolCall], call: u64) {
             tool.id = format!("call-{call}-{index}");
             seen.insert(tool.id.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::TokenCount;
+
+    fn check(tokens: TokenCount, expect: (u64, u64)) {
+        let price = Price {
+            input: 2_000_000,
+            output: 10_000_000,
+            cached: Some(500_000),
+        };
+        let reply = Reply {
+            text: "x".repeat(300),
+            thinking: String::new(),
+            tool_calls: Vec::new(),
+            tokens,
+            end: EndReason::Stop,
+        };
+        let usage = usage_of(Some(price), &reply, 1000, 0);
+        assert_eq!((usage.cost_micros, usage.estimated_tokens), expect, "{tokens:?}");
+        assert_eq!(
+            usage_of(None, &reply, 1000, 0).cost_micros,
+            tokens.cost_micros.unwrap_or(0)
+        );
+    }
+
+    #[test]
+    fn a_call_costs_what_its_server_says_and_what_is_written_down_otherwise() {
+        let counted = TokenCount {
+            prompt: Some(2000),
+            completion: Some(50),
+            cached: Some(1000),
+            cost_micros: None,
+        };
+        check(counted, (2000 + 500 + 500, 0));
+        let told = TokenCount {
+            cost_micros: Some(7),
+            ..counted
+        };
+        check(told, (7, 0));
+        let estimate = tokens(300);
+        check(TokenCount::default(), (2000 + estimate * 10, 1000 + estimate));
+    }
+
+    #[test]
+    fn a_cut_call_costs_what_it_is_estimated_at() {
+        let price = Price {
+            input: 2_000_000,
+            output: 10_000_000,
+            cached: None,
+        };
+        assert_eq!(estimated_usage(Some(price), 100, 10, 0).cost_micros, 300);
+        assert_eq!(estimated_usage(None, 100, 10, 0).cost_micros, 0);
     }
 }

@@ -64,6 +64,13 @@ impl Driver {
         }
     }
 
+    /// Returns the size of a request in tokens, as estimated and as the model's counts have taught.
+    pub(super) fn tokens(&self, request: &ChatRequest) -> u64 {
+        self.equipment
+            .notes
+            .tokens(self.equipment.llm.name(), estimate(request))
+    }
+
     fn window(&self) -> Option<u64> {
         let ready = self.state.model.as_ref().and_then(|model| model.window);
         ready.or_else(|| self.equipment.llm.capabilities().context_window())
@@ -131,9 +138,7 @@ impl Driver {
         let listed =
             tokio::task::spawn_blocking(move || crate::agent::driver::prepare::top_level(&checkout)).await;
         surroundings.top_level = listed.unwrap_or_default();
-        if self.state.is_led() {
-            surroundings.survey = self.survey(&surroundings).await?;
-        }
+        surroundings.survey = self.survey(&surroundings).await?;
         Ok(surroundings)
     }
 
@@ -148,7 +153,7 @@ impl Driver {
         let goal = room * COMPACT_TO / 100;
         let measure = |state: &crate::agent::State| {
             let messages = dialect::present(state.protocol(), self.conversation.prompt(state, new));
-            estimate(&ChatRequest {
+            self.tokens(&ChatRequest {
                 messages,
                 ..request.clone()
             })

@@ -157,6 +157,7 @@ impl Llm for AnthropicLlm {
             tools: Support::Yes,
             schema: Support::No,
             protocol: None,
+            price: None,
             thinking: Support::Unknown,
             window: match (told, declared) {
                 (Some(told), Some(declared)) => Some(Window {

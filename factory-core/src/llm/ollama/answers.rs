@@ -3,6 +3,7 @@
 //! The JSON is walked by hand: servers of different ages leave out different fields, and a field of an unexpected kind is
 //! as good as absent.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A model that lies on the server.
@@ -78,15 +79,18 @@ pub struct LoadedModel {
 }
 
 /// How far a download is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullProgress {
     /// What is being done, in the server's words.
     pub status: String,
     /// The part that is being fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The bytes of that part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// Those of them that are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<u64>,
 }
 

@@ -175,8 +175,7 @@ impl Ollama {
             }
         }
         Err(transport.bad_reply(
-            "the download ended before it was whole; pull again, which goes on where this one stopped"
-                .to_owned(),
+            "the download ended before it was whole; pull again, which goes on where this one stopped",
         ))
     }
 

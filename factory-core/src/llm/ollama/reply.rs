@@ -63,7 +63,7 @@ impl Reading {
             Some(Err(error)) => self.fail(error),
             None => self.fail(
                 self.transport
-                    .bad_reply("the stream ended before the reply was whole".to_owned()),
+                    .bad_reply("the stream ended before the reply was whole"),
             ),
         }
         Some(())

@@ -183,6 +183,7 @@ mod tests {
                 schema: Support::Yes,
                 thinking,
                 protocol: None,
+                price: None,
                 window: Some(Window {
                     tokens: 4096,
                     basis: WindowBasis::Verified,

@@ -22,7 +22,7 @@ use self::discovery::{Told, discover};
 use super::event_stream::reply_stream;
 use super::plausibility::Asked;
 use super::server::Server;
-pub use super::server::{Bounds, Secret};
+
 use super::transport::Transport;
 use super::{Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream, Support, Window, WindowBasis};
 

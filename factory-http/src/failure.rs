@@ -119,7 +119,7 @@ fn classify(error: &Error) -> (FailureKind, Option<String>) {
         ),
         Error::UnknownProject(_)
         | Error::BadInput(_)
-        | Error::Llm(LlmError::Unusable { .. } | LlmError::Script { .. })
+        | Error::Llm(LlmError::Unusable { .. } | LlmError::Script { .. } | LlmError::Recording { .. })
         | Error::Store(StoreError::AlreadyExists { .. })
         | Error::Vcs(
             VcsError::NotARepository(_)

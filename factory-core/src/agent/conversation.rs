@@ -156,7 +156,8 @@ fn is_fruitless(state: &State, message: &Message, turn: u64) -> bool {
     call < state.calls && state.fruitless.contains(&call)
 }
 
-fn read(message: &MessageRef, content: &[u8]) -> Message {
+/// Returns a stored message.
+pub(super) fn read(message: &MessageRef, content: &[u8]) -> Message {
     if message.role == Role::Assistant
         && let Ok(reply) = serde_json::from_slice::<Reply>(content)
     {

@@ -16,9 +16,11 @@ pub(crate) mod probe;
 mod prompt;
 mod sensitive;
 mod state;
+mod transcript;
 
 pub(crate) use driver::{PARK_AGAIN, PARK_TRIES, drive, park_failed};
 pub(crate) use equipment::Equipment;
 pub(crate) use ground::{Checked, Ground, Place, remove, store_of};
 pub(crate) use prompt::version as prompt_version;
 pub(crate) use state::State;
+pub(crate) use transcript::{ToldRequest, Transcript};

@@ -5,6 +5,7 @@
 
 mod control;
 mod doctor;
+mod export;
 mod inspect;
 mod models;
 mod open;
@@ -29,6 +30,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::vcs::Vcs;
 
+pub use export::{Existing, Exported};
 pub use models::{EndpointModels, ProbedModel, ProtocolTry};
 pub use open::Sockets;
 pub use views::{

@@ -4,12 +4,10 @@ use std::path::Path;
 
 use super::{Factory, Submit};
 use crate::error::Error;
+use crate::llm::spec::of_file;
 use crate::model::payload::RunCreated;
 use crate::model::{EventKind, NewEvent, Run};
 use crate::store::NewRun;
-
-/// What a model's text begins with where it is a script's file.
-const SCRIPTED: &str = "scripted:";
 
 impl Factory {
     /// Files a run as QUEUED and starts nothing. The commit that it starts from is resolved and copied now, so that
@@ -22,15 +20,15 @@ impl Factory {
         let goal = checked_goal(&submit.goal)?;
         let project = self.inner.reader.project(&submit.project).await?;
         let mut spec = submit.spec;
-        if let Some(file) = spec.model.strip_prefix(SCRIPTED) {
+        if let Some((begin, file)) = of_file(&spec.model) {
             // The run may be resumed from another folder.
             let absolute = std::path::absolute(Path::new(file));
             let absolute = absolute.map_err(|source| Error::Io {
-                action: "find the script",
+                action: "find the model's file",
                 path: file.into(),
                 source,
             })?;
-            spec.model = format!("{SCRIPTED}{}", absolute.display());
+            spec.model = format!("{begin}{}", absolute.display());
         }
         self.inner.reader.models.open(&spec.model)?;
         let repository = &project.local_path;

@@ -17,6 +17,7 @@ pub mod ollama;
 pub mod openai;
 mod plausibility;
 mod price;
+pub mod recorded;
 mod repetition;
 pub mod scripted;
 pub mod server;
@@ -257,6 +258,37 @@ pub enum LlmError {
         /// What is wrong.
         detail: String,
     },
+    /// The recording cannot be read, or has no answer. Asking again will not help.
+    #[error("the recording {recording}: {detail}")]
+    Recording {
+        /// The recording's file, or its name.
+        recording: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// What is asked is not what was recorded. Asking again will not help.
+    #[error(
+        "what is asked differs from call {call} in {recording} in message {message}: {detail}; `recorded-loose:` plays \
+         the answers whatever is asked"
+    )]
+    Differs {
+        /// The recording's file, or its name.
+        recording: String,
+        /// The recorded call.
+        call: u64,
+        /// The first message that differs, from one.
+        message: usize,
+        /// How it differs.
+        detail: String,
+    },
+    /// A failure that was recorded, in the words of then.
+    #[error("{detail}")]
+    Again {
+        /// The words.
+        detail: String,
+        /// Whether asking again helped then.
+        is_transient: bool,
+    },
 }
 
 impl LlmError {
@@ -267,9 +299,13 @@ impl LlmError {
             | Self::Busy { .. }
             | Self::BadReply { .. }
             | Self::BoundPassed { .. } => true,
-            Self::Refused { .. } | Self::ContextOverflow(_) | Self::Unusable { .. } | Self::Script { .. } => {
-                false
-            }
+            Self::Again { is_transient, .. } => *is_transient,
+            Self::Refused { .. }
+            | Self::ContextOverflow(_)
+            | Self::Unusable { .. }
+            | Self::Script { .. }
+            | Self::Recording { .. }
+            | Self::Differs { .. } => false,
         }
     }
 }

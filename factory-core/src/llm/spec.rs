@@ -11,6 +11,7 @@ use super::configured::Configured;
 use super::endpoint::{Endpoint, EndpointKind, Endpoints, OLLAMA, OPENAI, check_name};
 use super::ollama::{OllamaConfig, OllamaLlm};
 use super::openai::{OpenAiConfig, OpenAiLlm};
+use super::recorded::{RecordedLlm, Strictness};
 use super::scripted::ScriptedLlm;
 use super::server::BaseUrl;
 use super::striking::Striking;
@@ -26,6 +27,16 @@ const FORMS: &str = "write ENDPOINT:NAME (such as ollama:qwen3:8b), openai:NAME@
 const NO_ANTHROPIC: &str = "this factory was built without the feature `anthropic`; build it with \
                             `--features anthropic`, or reach the model through a server that speaks OpenAI's protocol";
 
+/// What a model's text begins with where the rest is a file.
+const OF_FILES: [&str; 3] = ["scripted:", "recorded:", "recorded-loose:"];
+
+/// Returns what a model's text begins with and the file that it names, where the model is one that plays from a file.
+pub(crate) fn of_file(spec: &str) -> Option<(&'static str, &str)> {
+    OF_FILES
+        .into_iter()
+        .find_map(|begin| Some((begin, spec.strip_prefix(begin)?)))
+}
+
 /// A model as the operator writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSpec {
@@ -38,6 +49,8 @@ pub enum ModelSpec {
     Recorded {
         /// The conversation's file.
         file: PathBuf,
+        /// Whether the conversation is held to what was recorded.
+        strictness: Strictness,
     },
     /// `openai:NAME@URL`: a model on an OpenAI-compatible server that wants no key.
     At {
@@ -71,6 +84,11 @@ impl FromStr for ModelSpec {
             }),
             "recorded" => Ok(Self::Recorded {
                 file: PathBuf::from(rest),
+                strictness: Strictness::Strict,
+            }),
+            "recorded-loose" => Ok(Self::Recorded {
+                file: PathBuf::from(rest),
+                strictness: Strictness::Loose,
             }),
             OPENAI if let Some(at) = address(rest) => {
                 let (model, url) = (&rest[..at], &rest[at + 1..]);
@@ -109,7 +127,13 @@ impl fmt::Display for ModelSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scripted { file } => write!(formatter, "scripted:{}", file.display()),
-            Self::Recorded { file } => write!(formatter, "recorded:{}", file.display()),
+            Self::Recorded { file, strictness } => {
+                let kind = match strictness {
+                    Strictness::Strict => "recorded",
+                    Strictness::Loose => "recorded-loose",
+                };
+                write!(formatter, "{kind}:{}", file.display())
+            }
             Self::At { model, url } => write!(formatter, "{OPENAI}:{model}@{url}"),
             Self::Of { endpoint, model } => write!(formatter, "{endpoint}:{model}"),
         }
@@ -152,9 +176,9 @@ pub fn open_model(spec: &str, endpoints: &Endpoints) -> Result<Opened, LlmError>
             model: Arc::new(ScriptedLlm::from_file(file)?),
             limit: None,
         }),
-        ModelSpec::Recorded { .. } => Err(LlmError::Unusable {
-            model: spec.to_owned(),
-            detail: "recorded conversations cannot be played by this version".to_owned(),
+        ModelSpec::Recorded { file, strictness } => Ok(Opened {
+            model: Arc::new(RecordedLlm::from_file(spec, file, strictness)?),
+            limit: None,
         }),
         ModelSpec::At { model, url } => {
             let endpoint = Endpoint::new(EndpointKind::OpenAi, url);
@@ -241,12 +265,13 @@ mod tests {
                 file: "/tmp/a:b.json".into(),
             },
         );
-        check(
-            "recorded:/tmp/a.jsonl",
-            &ModelSpec::Recorded {
-                file: "/tmp/a.jsonl".into(),
-            },
-        );
+        for (text, strictness) in [
+            ("recorded:/tmp/a.jsonl", Strictness::Strict),
+            ("recorded-loose:/tmp/a.jsonl", Strictness::Loose),
+        ] {
+            let file = "/tmp/a.jsonl".into();
+            check(text, &ModelSpec::Recorded { file, strictness });
+        }
         let of = |endpoint: &str, model: &str| ModelSpec::Of {
             endpoint: endpoint.to_owned(),
             model: model.to_owned(),

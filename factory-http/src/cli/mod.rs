@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod eval;
 mod events;
+mod export;
 mod list;
 mod models;
 mod project;
@@ -82,6 +83,8 @@ enum Command {
     Events(events::Events),
     /// Shows what a run has changed
     Diff(diff::Diff),
+    /// Writes a run into a file that plays again, without secrets: a bug report
+    Export(export::Export),
     /// Lets a run rest
     Pause(verbs::Pause),
     /// Lets a run go on and watches it
@@ -196,6 +199,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Show(show) => show.run(context).await,
         Command::Events(events) => events.run(context).await,
         Command::Diff(diff) => diff.run(context).await,
+        Command::Export(export) => export.run(context).await,
         Command::Pause(pause) => pause.run(context).await,
         Command::Resume(resume) => resume.run(context).await,
         Command::Stop(stop) => stop.run(context).await,

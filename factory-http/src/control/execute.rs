@@ -82,6 +82,11 @@ pub(super) async fn read(reader: &Reader, request: Request, sink: &Sink) -> Resu
         }
         Request::Show { run } => Answer::View(Box::new(reader.run(run).await?)),
         Request::Diff { run } => Answer::Diff(Box::new(reader.diff(run).await?)),
+        Request::Export {
+            run,
+            output,
+            existing,
+        } => Answer::Exported(Box::new(reader.export(run, &output, existing).await?)),
         Request::Events { run, after } => {
             // A run that is not there is an error, and not an empty list.
             reader.run(run).await?;

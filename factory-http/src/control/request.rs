@@ -1,8 +1,10 @@
 //! Every operation as data, and what it answers. The control socket's vocabulary; a change of meaning raises
 //! [`PROTOCOL`](super::frame::PROTOCOL).
 
+use std::path::PathBuf;
+
 use factory_core::factory::{
-    AddProject, ApproveTree, EndpointModels, Finding, ProbedModel, ProjectAdded, ProjectChange, RunDiff,
+    AddProject, ApproveTree, EndpointModels, Existing, Exported, Finding, ProbedModel, ProjectAdded, ProjectChange, RunDiff,
     RunView, Submit,
 };
 use factory_core::model::{Budget, Project, ProjectId, Run, RunId, RunStatus, Seq};
@@ -61,6 +63,15 @@ pub(crate) enum Request {
     Diff {
         /// Which one.
         run: RunId,
+    },
+    /// Write a run into a file that plays again.
+    Export {
+        /// Which one.
+        run: RunId,
+        /// The file, absolute.
+        output: PathBuf,
+        /// What becomes of a file that is there already.
+        existing: Existing,
     },
     /// A run's stored events after `after`, streamed.
     Events {
@@ -165,7 +176,7 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// Returns whether the request changes nothing, so that it may be asked again and needs no owner.
+    /// Returns whether the request changes nothing of the factory, so that it may be asked again and needs no owner.
     pub(crate) fn only_reads(&self) -> bool {
         matches!(
             self,
@@ -174,6 +185,7 @@ impl Request {
                 | Self::Runs { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
+                | Self::Export { .. }
                 | Self::Events { .. }
                 | Self::Follow { .. }
                 | Self::Doctor
@@ -209,6 +221,8 @@ pub(crate) enum Answer {
     View(Box<RunView>),
     /// A difference.
     Diff(Box<RunDiff>),
+    /// A run that was written into a file.
+    Exported(Box<Exported>),
     /// What the doctor found.
     Findings(Vec<Finding>),
     /// The models of every endpoint.
@@ -259,6 +273,11 @@ mod tests {
             },
             Request::Show { run },
             Request::Diff { run },
+            Request::Export {
+                run,
+                output: "/r/run-3.jsonl".into(),
+                existing: Existing::Replaced,
+            },
             Request::Events { run, after: Seq(4) },
             Request::Follow { run, after: Seq(0) },
             Request::Doctor,

@@ -280,7 +280,7 @@ fn pieces(number: usize, reply: &ScriptReply) -> Vec<Delta> {
 }
 
 /// Cuts a text after every [`PIECE_CHARACTERS`] characters.
-fn cut(text: &str) -> impl Iterator<Item = String> {
+pub(in crate::llm) fn cut(text: &str) -> impl Iterator<Item = String> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {

@@ -16,12 +16,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use factory_core::factory::{Existing, Exported, Sockets};
 use factory_core::llm::conformance::LlmHarness;
+use factory_core::llm::endpoint::{Endpoint, EndpointKind};
 use factory_core::llm::recorded::redaction::Redaction;
 use factory_core::llm::recorded::{
     CallToWrite, FORMAT, Header, Line, Outcome, RecordedLlm, RecordedModel, Recording, RecordingWriter,
     Strictness, VERSION,
 };
 use factory_core::llm::scripted::{FailureKind, Script, ScriptReply};
+use factory_core::llm::server::Secret;
 use factory_core::llm::{ChatRequest, EndReason, Llm, LlmError, Message, Reply, Role, ToolCall};
 use factory_core::model::{ApprovalPolicy, Event, Protocol, Run, RunId, RunSpec, RunStatus};
 use factory_core::{Error, llm_conformance};
@@ -351,13 +353,9 @@ async fn nothing_secret_leaves_with_the_file() {
             .host
             .variables
             .insert("CI_SECRET".to_owned(), "is the result of".to_owned());
-        settings
-            .keys
-            .insert(
-                "https://api.example/v1",
-                factory_core::llm::server::Secret::new("Make the answer"),
-            )
-            .unwrap();
+        let mut endpoint = Endpoint::new(EndpointKind::OpenAi, "https://api.example/v1");
+        endpoint.key = Some(Secret::new("Make the answer"));
+        settings.endpoints.insert("work", endpoint).unwrap();
         settings
     };
     let folder = tempfile::tempdir().unwrap();

@@ -112,8 +112,12 @@ impl Striking {
                 model,
                 detail: self.strike(&detail),
             },
-            // A connection that failed holds no word of a server, and a script has no secrets.
-            other @ (LlmError::Unreachable { .. } | LlmError::Script { .. }) => other,
+            // A connection that failed holds no word of a server, and a file that is played is no server.
+            other @ (LlmError::Unreachable { .. }
+            | LlmError::Script { .. }
+            | LlmError::Recording { .. }
+            | LlmError::Differs { .. }
+            | LlmError::Again { .. }) => other,
         }
     }
 }

@@ -36,7 +36,11 @@ impl Export {
         let request = Request::Export {
             run: self.run,
             output,
-            existing: if self.force { Existing::Replaced } else { Existing::Kept },
+            existing: if self.force {
+                Existing::Replaced
+            } else {
+                Existing::Kept
+            },
         };
         let exported = expect_answer!(context.look(request).await?, Exported)?;
         context.output.show(&exported, || told(&exported))?;

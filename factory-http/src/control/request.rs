@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use factory_core::factory::{
-    AddProject, ApproveTree, EndpointModels, Existing, Exported, Finding, ProbedModel, ProjectAdded, ProjectChange, RunDiff,
-    RunView, Submit,
+    AddProject, ApproveTree, EndpointModels, Existing, Exported, Finding, ProbedModel, ProjectAdded,
+    ProjectChange, RunDiff, RunView, Submit,
 };
 use factory_core::model::{Budget, Project, ProjectId, Run, RunId, RunStatus, Seq};
 use serde::{Deserialize, Serialize};

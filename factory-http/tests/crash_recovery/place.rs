@@ -76,6 +76,9 @@ impl Place {
             &model,
             "--yes",
             "--detach",
+            // The script is written for it; trying the protocols would ask for what the script does not have.
+            "--protocol",
+            "native",
         ];
         let generous = ["--budget-calls", "unlimited", "--budget-tokens", "unlimited"];
         place.run_to_end(&[&filed[..], &generous, &["--budget-turns", "unlimited"]].concat());

@@ -188,9 +188,7 @@ fn next_line(from: &mut impl BufRead, number: u64) -> Result<Option<Vec<u8>>, St
         .read_until(b'\n', &mut line)
         .map_err(|error| format!("line {number} cannot be read: {error}"))?;
     if line.len() as u64 > LINE_BYTES {
-        return Err(format!(
-            "line {number} is longer than {LINE_BYTES} bytes; {HINT}"
-        ));
+        return Err(format!("line {number} is longer than {LINE_BYTES} bytes; {HINT}"));
     }
     Ok((!line.is_empty()).then_some(line))
 }

@@ -132,6 +132,7 @@ fn secrets_are_nowhere() {
         let model = format!("{endpoint}:m");
         let goal = format!("by {endpoint}");
         let mut run = vec!["run", "sample", &goal, "--model", &model, "--yes", "--json"];
+        run.extend(["--protocol", "native"]);
         // A server that says to come back is asked again and again, which is another test's.
         run.extend([
             "--budget-calls",

@@ -42,7 +42,7 @@ async fn setup_checks_and_commands_run_in_the_folder() {
                 .expect_contains("The project is the folder `api`")
                 .expect_contains("Speak plainly.\n\nCount in tens.")
                 .expect_contains("- make test")
-                .expect_contains("api/answer.txt (whole below)"),
+                .expect_contains("api/answer.txt"),
         )
         .reply(workshop::command("pwd; cat made-by-setup; cat ../web/file"))
         .reply(

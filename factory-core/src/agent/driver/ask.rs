@@ -27,7 +27,6 @@ use crate::model::payload::{
 };
 use crate::model::{BlobId, BudgetLimit, NewEvent, StatusReason, Usage};
 use crate::store::{Blob, StoreError};
-use crate::tools;
 
 /// How often pieces of a reply are shown to live watchers at most.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -173,10 +172,7 @@ impl Driver {
                 Pending::ChecksRed(check) => {
                     for result in check.results.iter().filter(|result| !result.ok) {
                         let text = String::from_utf8_lossy(&store.blob(&result.output).await?).into_owned();
-                        outputs.insert(
-                            result.output.clone(),
-                            tools::bounded(&text, self.text_bound() / 2),
-                        );
+                        outputs.insert(result.output.clone(), self.fitted(&text, 2));
                     }
                 }
                 _ => {}

@@ -103,6 +103,23 @@ impl Driver {
         room.clamp(SMALLEST_BOUND, tools::MAX_RESULT)
     }
 
+    /// Returns a text as it may enter the prompt: its middle cut visibly where it is too long, or too rich in tokens.
+    pub(in crate::agent) fn fitted(&self, text: &str, share: usize) -> String {
+        let most = self.room().map(|room| room / 3 / share as u64);
+        let mut limit = self.text_bound() / share;
+        loop {
+            let shown = tools::bounded(text, limit);
+            let tokens = crate::context::estimate(&shown);
+            match most {
+                Some(most) if tokens > most && limit > SMALLEST_BOUND / 4 => {
+                    let shorter = u64::try_from(limit).unwrap_or(u64::MAX) * most / tokens;
+                    limit = usize::try_from(shorter).unwrap_or(limit).min(limit * 9 / 10);
+                }
+                _ => return shown,
+            }
+        }
+    }
+
     pub(super) async fn surroundings(&self) -> Result<Surroundings, Error> {
         let mut surroundings = Surroundings {
             checks: self.checks().to_vec(),
@@ -129,7 +146,7 @@ impl Driver {
             for result in &check.results {
                 let output = self.equipment.journal.store().blob(&result.output).await?;
                 let text = String::from_utf8_lossy(&output).into_owned();
-                let bounded = tools::bounded(&text, self.text_bound() / 3);
+                let bounded = self.fitted(&text, 2);
                 surroundings.base_outputs.insert(result.output.clone(), bounded);
             }
         }

@@ -343,7 +343,7 @@ impl Driver {
         let fingerprint =
             BlobId::of(format!("{}\0{}\0{}", tool.name, tool.arguments, outcome.text).as_bytes());
         let count = self.state.repeats(&fingerprint) + 1;
-        let blob = Blob::new(tools::bounded(&outcome.text, self.text_bound()).into_bytes());
+        let blob = Blob::new(self.fitted(&outcome.text, 1).into_bytes());
         let finished = ToolFinished {
             call: current.call,
             index: current.index,

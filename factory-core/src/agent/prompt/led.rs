@@ -15,6 +15,12 @@ const REPEATED_GOAL: usize = 2000;
 pub(in crate::agent) fn opening(state: &State, surroundings: &Surroundings) -> String {
     let mut text = AFTER_EXAMPLES.to_owned();
     text.push_str(surroundings.survey.trim_end());
+    if let Some(folder) = &surroundings.folder {
+        let _ = write!(
+            text,
+            "\n\nThe work is in {folder}/. The check and your commands run there. Paths begin with {folder}/."
+        );
+    }
     if let Some(check) = &state.base_check
         && !check.results.is_empty()
     {

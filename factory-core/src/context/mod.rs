@@ -1,6 +1,6 @@
 //! What a model sees of a repository that it does not know, within a budget.
 //!
-//! [`survey`] puts it together: a map of the files with what they define, the most relevant first, then the files that
+//! [`survey()`] puts it together: a map of the files with what they define, the most relevant first, then the files that
 //! the goal, the checks and a failing output name, whole or in excerpts. What is relevant is decided by names and by
 //! definitions, so that it can be explained in one word ([`Reason`]); the same files and the same request give the
 //! same bytes. [`estimate`] says how many tokens a text has, [`Calibration`] how far a model's own count lies from it.

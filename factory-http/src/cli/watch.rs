@@ -16,8 +16,7 @@ pub(super) async fn with_session<T>(
     body: impl AsyncFnOnce(&mut Context, &mut Session) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut session = Session::new(context.settings.clone());
-    // What is done within is large, and it is moved about on the way here.
-    let result = Box::pin(body(context, &mut session)).await;
+    let result = body(context, &mut session).await;
     let ended = end(context, session).await;
     let value = result?;
     ended.map(|()| value)

@@ -70,7 +70,7 @@ impl Link {
                 let Some(busy) = here.activity.begin() else {
                     return Ok(Asked::NotBegun);
                 };
-                execute(&here.factory, request, sink, Some(busy))
+                Box::pin(execute(&here.factory, request, sink, Some(busy)))
                     .await
                     .map(Asked::Answered)
             }
@@ -179,7 +179,8 @@ impl Session {
         }
         let deadline = Instant::now() + patience;
         loop {
-            match Factory::open(self.settings.clone()).await {
+            // Opening and carrying out are large, and the futures around them are moved about.
+            match Box::pin(Factory::open(self.settings.clone())).await {
                 Ok(factory) => {
                     let here = self.take(factory).await?;
                     return Ok(Link::Here(Box::new(here)));
@@ -239,7 +240,7 @@ pub(crate) async fn look(
             Err(Error::Store(StoreError::Older { .. })) => {
                 read_as_owner(settings, request.clone(), &sink).await
             }
-            reader => read(&reader?, request.clone(), &sink).await,
+            reader => Box::pin(read(&reader?, request.clone(), &sink)).await,
         }
     };
     let on_streamed = |streamed| {

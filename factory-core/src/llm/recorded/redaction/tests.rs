@@ -1,5 +1,7 @@
 //! What is taken out, what stays, and that nothing of a planted secret is left in any form.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -147,7 +149,7 @@ fn values_under_telling_names_are_taken_out() {
 fn a_secret_within_an_encoded_text_is_found() {
     let secret = token("ghp_", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
     let text = format!("the token is {secret}, keep it");
-    let hexadecimal: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = hexadecimal_of(&text);
     check(
         &format!("echo {}\n", STANDARD.encode(&text)),
         "echo [removed: github token]\n",
@@ -252,7 +254,7 @@ fn what_was_collected_is_found_elsewhere() {
 
 /// Returns the forms in which something could still be read.
 fn readable(secret: &str) -> Vec<String> {
-    let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = hexadecimal_of(secret);
     let mut forms = vec![secret.to_owned(), hexadecimal.to_uppercase(), hexadecimal];
     for offset in 0..3 {
         let encoded = STANDARD.encode([&vec![0; offset], secret.as_bytes()].concat());
@@ -278,7 +280,7 @@ proptest! {
         let text = match form {
             0 => whole,
             1 => STANDARD.encode(whole),
-            2 => whole.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            2 => hexadecimal_of(&whole),
             _ => json!({"content": whole, "list": [{"text": secret}]}).to_string(),
         };
         let redacted = redaction.json_text(&text, &mut Removed::default());
@@ -306,4 +308,11 @@ proptest! {
         collector.look_at(&Value::String(text.clone()));
         Redaction::of_any_machine().json_text(&text, &mut Removed::default());
     }
+}
+
+fn hexadecimal_of(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut all, byte| {
+        let _ = write!(all, "{byte:02x}");
+        all
+    })
 }

@@ -12,7 +12,7 @@ mod weak;
 use serde_json::{Value, json};
 
 use self::printed::Printed;
-pub(super) use self::weak::AFTER_EXAMPLES;
+pub(super) use self::weak::{AFTER_EXAMPLES, EXAMPLE_FILES};
 use super::prompt;
 use crate::llm::{EndReason, Message, Reply, Role, ToolCall, ToolSpec};
 use crate::model::Protocol;

@@ -65,8 +65,8 @@ pub(super) const EXAMPLES: [Example; 4] = [
         asked: "\
 Files:
 greet.py
-settings.ini
 test_greet.py
+theme.css
 
 greet.py:
 ```
@@ -110,27 +110,27 @@ FILE: notes/todo.md
         asked: "\
 notes/todo.md is created.
 
-settings.ini:
+theme.css:
 ```
-[server]
-host = localhost
-port = 80
+h1 {
+  color: red;
+}
 ```
 
 The goal:
-The server should listen on port 8080",
+Headings are to be blue",
         text: "\
-FILE: settings.ini
+FILE: theme.css
 ```
-[server]
-host = localhost
-port = 8080
+h1 {
+  color: blue;
+}
 ```",
-        schema: r#"{"act":"file","path":"settings.ini","lines":["[server]","host = localhost","port = 8080"]}"#,
+        schema: r#"{"act":"file","path":"theme.css","lines":["h1 {","  color: blue;","}"]}"#,
     },
     Example {
         asked: "\
-settings.ini is changed.
+theme.css is changed.
 
 The goal:
 Add a function part(name) to greet.py, which says goodbye",
@@ -143,6 +143,10 @@ def part(name):
         schema: r#"{"act":"file","path":"greet.py","lines":["def part(name):","    return \"Goodbye, \" + name"]}"#,
     },
 ];
+
+/// The files of the examples, which small models take for the repository's.
+pub(in crate::agent) const EXAMPLE_FILES: [&str; 4] =
+    ["greet.py", "test_greet.py", "theme.css", "notes/todo.md"];
 
 /// What stands before a run's own first message, so that the examples are not taken for its past.
 pub(in crate::agent) const AFTER_EXAMPLES: &str = "greet.py is changed. Now another repository.\n\n";

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Driver, Then};
+use crate::agent::dialect::EXAMPLE_FILES;
 use crate::agent::sensitive::decides;
 use crate::agent::state::REPEATS_BORNE;
 use crate::error::Error;
@@ -171,22 +172,41 @@ impl Driver {
         })
     }
 
-    /// Refuses a led model's change of what decides whether it is done, unless the goal speaks of that very file: small
+    /// Refuses a led model's first change of what decides whether it is done, unless the goal speaks of that very file: small
     /// models turn to whatever file an error names, and nothing that they reach so is committed by itself.
+    /// So is a file of the examples that is not there.
     fn spares_the_proof(&self, request: &WriteRequest) -> Option<Refusal> {
-        let mut there = request.files.iter().filter(|file| file.before.is_some());
-        let path = there.find(|file| {
-            decides(file.path.as_str(), self.checks()) && !self.state.goal.contains(file.path.file_name())
+        let mut unasked = request
+            .files
+            .iter()
+            .filter(|file| !self.state.goal.contains(file.path.file_name()));
+        let (path, text) = unasked.find_map(|file| {
+            let path = &file.path;
+            if self.state.failed_edits.contains_key(path.as_str()) {
+                // Who insists has a reason; the operator will be asked about such a result.
+                return None;
+            }
+            if file.before.is_none() {
+                let is_example = EXAMPLE_FILES.contains(&path.as_str()) && file.after.is_some();
+                return is_example.then(|| {
+                    let text = format!(
+                        "there is no `{path}` here, it was an example; change one of this repository's files"
+                    );
+                    (path, text)
+                });
+            }
+            decides(path.as_str(), self.checks()).then(|| {
+                let text = format!(
+                    "`{path}` belongs to the checks and stays as it is; change the code that they look at"
+                );
+                (path, text)
+            })
         })?;
-        let text = format!(
-            "`{}` belongs to the checks and stays as it is; change the code that they look at",
-            path.path
-        );
         Some(Refusal {
             summary: text.clone(),
             text,
             denied: None,
-            failed_edit: None,
+            failed_edit: Some(path.to_string()),
         })
     }
 

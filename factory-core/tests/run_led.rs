@@ -165,3 +165,23 @@ async fn calls_that_are_printed_into_the_text_are_carried_out() {
     let done = led_in(&shop, Protocol::Native).await;
     assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_format_changes_with_the_file_and_with_what_failed() {
+    let mut files = small_repository();
+    let long: String = (0..400).map(|line| format!("line {line}\n")).collect();
+    files.push(("long.txt", long));
+    let missing = "EDIT: long.txt\n<<<<<<< SEARCH\nno such line\n=======\nx\n>>>>>>> REPLACE";
+    let small = "EDIT: answer.txt\n<<<<<<< SEARCH\nno such line\n=======\nx\n>>>>>>> REPLACE";
+    let script = Script::new()
+        .reply(ScriptReply::text(missing))
+        .reply(
+            ScriptReply::text("FILE: long.txt\n```\nshort\n```")
+                .expect_contains("Answer with EDIT: long.txt"),
+        )
+        .reply(ScriptReply::text(small).expect_contains("Answer with EDIT: long.txt"))
+        .reply(ScriptReply::text(ANSWER).expect_contains("Answer with FILE: answer.txt"));
+    let shop = Workshop::in_repository(script, &[CHECK], &files).await;
+    let done = led_in(&shop, Protocol::Text).await;
+    assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
+}

@@ -152,6 +152,8 @@ pub(crate) struct State {
 
     pub(crate) batch: Option<Batch>,
     pub(crate) failed_edits: BTreeMap<String, u32>,
+    /// The same for files that were given whole and left parts out.
+    pub(crate) refused_wholes: BTreeMap<String, u32>,
     repeats: HashMap<BlobId, u32>,
     pub(crate) stuck: Option<String>,
 
@@ -291,6 +293,7 @@ impl State {
             EventKind::FileChanged(changed) => {
                 self.unproven_change = true;
                 self.failed_edits.remove(&changed.path);
+                self.refused_wholes.remove(&changed.path);
                 self.repeats.clear();
             }
             EventKind::LoopDetected(detected) => {
@@ -448,7 +451,15 @@ impl State {
         self.recoveries = 0;
         self.answer = None;
         if let Some(path) = &finished.failed_edit {
-            *self.failed_edits.entry(path.clone()).or_default() += 1;
+            let is_whole = [Tool::WriteFile, Tool::ChangeFile]
+                .map(Tool::name)
+                .contains(&finished.tool.as_str());
+            let failures = if is_whole {
+                &mut self.refused_wholes
+            } else {
+                &mut self.failed_edits
+            };
+            *failures.entry(path.clone()).or_default() += 1;
         }
         *self.repeats.entry(finished.fingerprint.clone()).or_default() += 1;
         self.setbacks += u32::from(!finished.ok);

@@ -86,7 +86,10 @@ impl From<Refused> for Refusal {
             },
             Refused::Edit(error) => Self {
                 denied: error.denial(),
-                failed_edit: error.unmatched_file().map(ToString::to_string),
+                failed_edit: error
+                    .unmatched_file()
+                    .or(error.incomplete_file())
+                    .map(ToString::to_string),
                 ..Self::plain("", format!("nothing was changed: {error}"))
             },
         }

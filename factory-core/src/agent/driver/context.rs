@@ -76,7 +76,7 @@ impl Driver {
         ready.or_else(|| self.equipment.llm.capabilities().context_window())
     }
 
-    fn reply_tokens(&self) -> u64 {
+    pub(super) fn reply_tokens(&self) -> u64 {
         let most = if self.state.is_led() {
             LED_REPLY_TOKENS
         } else {

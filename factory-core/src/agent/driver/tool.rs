@@ -1,6 +1,7 @@
 //! Carrying out tool calls: started is stored before, finished after, and what a crash left between is settled by the
 //! call's effect class.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Driver, Then};
@@ -17,7 +18,8 @@ use crate::model::{BlobId, NewEvent};
 use crate::sandbox::{CommandOutcome, CommandSpec, Exit, Limits, Network};
 use crate::store::Blob;
 use crate::tools::{self, Outcome, Prepared, ReadRequest, Refusal, Settled, WriteRequest};
-use crate::workspace::{Files, FilesError};
+use crate::workspace::edit::{EditFormat, EditSkill, FormatChoice, MAX_FILE, edit_format};
+use crate::workspace::{Files, FilesError, RepoPath};
 
 /// The longest time that a model may ask for a command.
 const LONGEST_COMMAND: Duration = Duration::from_mins(30);
@@ -164,12 +166,53 @@ impl Driver {
                 )
             })
             .await?;
-        Ok(match &prepared {
-            Prepared::Write(request) if self.state.is_led() => {
-                self.spares_the_proof(request).map_or(prepared, Prepared::Refused)
+        if !self.state.is_led() {
+            return Ok(prepared);
+        }
+        match prepared {
+            Prepared::Write(request) => Ok(self
+                .spares_the_proof(&request)
+                .map_or(Prepared::Write(request), Prepared::Refused)),
+            Prepared::Refused(refusal) => Ok(Prepared::Refused(self.with_format(refusal).await?)),
+            prepared => Ok(prepared),
+        }
+    }
+
+    /// Says with a refused edit in which format a led model should try next.
+    async fn with_format(&self, mut refusal: Refusal) -> Result<Refusal, Error> {
+        let Some(path) = refusal
+            .failed_edit
+            .as_deref()
+            .and_then(|path| RepoPath::parse(path).ok())
+        else {
+            return Ok(refusal);
+        };
+        let count =
+            |failures: &BTreeMap<String, u32>| failures.get(path.as_str()).copied().unwrap_or_default();
+        let (failed_edits, refused_wholes) =
+            (count(&self.state.failed_edits), count(&self.state.refused_wholes));
+        let looked_at = path.clone();
+        let content = self
+            .with_files(move |files| files.read(&looked_at, MAX_FILE).ok())
+            .await?;
+        let content = content.map(|content| content.bytes).unwrap_or_default();
+        let text = String::from_utf8_lossy(&content);
+        let format = edit_format(&FormatChoice {
+            file_lines: text.lines().count(),
+            skill: EditSkill::Unproven,
+            failed_edits,
+            refused_wholes,
+            whole_fits: crate::context::estimate(&text) < self.reply_tokens(),
+        });
+        refusal.text.push_str(&match format {
+            EditFormat::Whole => {
+                format!("\nAnswer with FILE: {path} and the whole file, or whole functions of it, in a block.")
             }
-            _ => prepared,
-        })
+            _ => format!(
+                "\nAnswer with EDIT: {path}, then <<<<<<< SEARCH, the lines that are there, =======, the new lines, >>>>>>> REPLACE."
+            ),
+        });
+        Ok(refusal)
     }
 
     /// Refuses a led model's first change of what decides whether it is done, unless the goal speaks of that very file: small
@@ -182,7 +225,9 @@ impl Driver {
             .filter(|file| !self.state.goal.contains(file.path.file_name()));
         let (path, text) = unasked.find_map(|file| {
             let path = &file.path;
-            if self.state.failed_edits.contains_key(path.as_str()) {
+            if self.state.refused_wholes.contains_key(path.as_str())
+                || self.state.failed_edits.contains_key(path.as_str())
+            {
                 // Who insists has a reason; the operator will be asked about such a result.
                 return None;
             }

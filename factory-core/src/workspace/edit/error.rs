@@ -272,6 +272,17 @@ impl EditError {
             _ => None,
         }
     }
+
+    /// Returns the file that was given whole in a way that leaves parts of it out, where that is what went wrong.
+    pub fn incomplete_file(&self) -> Option<&RepoPath> {
+        match self {
+            Self::Dropped { path, .. }
+            | Self::Elided { path, .. }
+            | Self::LeavesOut { path, .. }
+            | Self::Unreadable { path } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// Returns the line as it may be shown: bounded, without control characters but tabs.

@@ -169,8 +169,7 @@ async fn calls_that_are_printed_into_the_text_are_carried_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_format_changes_with_the_file_and_with_what_failed() {
     let mut files = small_repository();
-    let long: String = (0..400).map(|line| format!("line {line}\n")).collect();
-    files.push(("long.txt", long));
+    files.push(("long.txt", "a line\n".repeat(400)));
     let missing = "EDIT: long.txt\n<<<<<<< SEARCH\nno such line\n=======\nx\n>>>>>>> REPLACE";
     let small = "EDIT: answer.txt\n<<<<<<< SEARCH\nno such line\n=======\nx\n>>>>>>> REPLACE";
     let script = Script::new()

@@ -204,14 +204,17 @@ impl Driver {
             refused_wholes,
             whole_fits: crate::context::estimate(&text) < self.reply_tokens(),
         });
-        refusal.text.push_str(&match format {
+        let next = match format {
             EditFormat::Whole => {
-                format!("\nAnswer with FILE: {path} and the whole file, or whole functions of it, in a block.")
+                format!(
+                    "\nAnswer with FILE: {path} and the whole file, or whole functions of it, in a block."
+                )
             }
             _ => format!(
                 "\nAnswer with EDIT: {path}, then <<<<<<< SEARCH, the lines that are there, =======, the new lines, >>>>>>> REPLACE."
             ),
-        });
+        };
+        refusal.text.push_str(&next);
         Ok(refusal)
     }
 

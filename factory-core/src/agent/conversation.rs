@@ -1,5 +1,6 @@
 //! The conversation as the model sees it: the stored messages with their texts, measured and, where need be, stubbed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::prompt;
@@ -50,38 +51,37 @@ impl Conversation {
             .take_while(|turn| **turn == 1)
             .count()
             .min(OPENING);
+        // Of what was given again and again not even the first time is shown: it would be copied once more.
+        let copies: HashSet<&str> = self
+            .messages
+            .iter()
+            .zip(&state.turns)
+            .filter(|(message, turn)| message.role == Role::Assistant && state.copies.contains(*turn))
+            .map(|(message, _)| message.text.as_str())
+            .collect();
         let mut shown = Vec::new();
         for (place, (message, origin)) in self.with_origins(state, new).enumerate() {
-            if place >= opening
-                && state
-                    .turns
-                    .get(place)
-                    .is_some_and(|turn| is_fruitless(state, message, *turn))
+            if place == opening
+                && let (Some(forgotten), Some(goal)) = (&state.forgotten, shown.last_mut())
             {
+                // Within the goal's message, because some models' templates want the sides to take turns.
+                let goal: &mut Message = goal;
+                goal.text.push_str("\n\n");
+                goal.text.push_str(&forgotten.summary);
+            }
+            let turn = state.turns.get(place).filter(|_| place >= opening);
+            let is_copy = message.role == Role::Assistant && copies.contains(message.text.as_str());
+            if is_copy || turn.is_some_and(|turn| has_left(state, message, *turn)) {
                 continue;
             }
-            if let Some(forgotten) = &state.forgotten {
-                if place == opening
-                    && let Some(goal) = shown.last_mut()
-                {
-                    // Within the goal's message, because some models' templates want the sides to take turns.
-                    let goal: &mut Message = goal;
-                    goal.text.push_str("\n\n");
-                    goal.text.push_str(&forgotten.summary);
-                }
-                let is_old = place >= opening
-                    && state.turns.get(place).is_some_and(|turn| {
-                        *turn < forgotten.before
-                            || *turn == forgotten.before && message.role != Role::Assistant
-                    });
-                if is_old {
-                    continue;
-                }
-            }
-
             let mut message = message.clone();
             if origin.is_some_and(|place| state.dropped.contains(&place)) {
                 message.text = prompt::stub(message.text.len());
+            }
+            if place < opening && message.role == Role::User {
+                for path in &state.copied {
+                    message.text = prompt::led::without_file(&message.text, path);
+                }
             }
             shown.push(message);
         }
@@ -145,18 +145,19 @@ impl Conversation {
     }
 }
 
-/// Whether a message belongs to a call that came to nothing and was followed by another: the reply, and what was said to
-/// it with the next call.
-fn is_fruitless(state: &State, message: &Message, turn: u64) -> bool {
-    let call = if message.role == Role::Assistant {
-        turn
-    } else {
-        turn.saturating_sub(1)
-    };
-    call < state.calls && state.fruitless.contains(&call)
+/// Whether a message is no longer shown: it belongs to turns that were left out to make room, or to a call that came to
+/// nothing and was followed by another, which are the reply and what was said to it with the next call.
+fn has_left(state: &State, message: &Message, turn: u64) -> bool {
+    let is_reply = message.role == Role::Assistant;
+    let is_old = state
+        .forgotten
+        .as_ref()
+        .is_some_and(|forgotten| turn < forgotten.before || turn == forgotten.before && !is_reply);
+    let call = if is_reply { turn } else { turn.saturating_sub(1) };
+    is_old || call < state.calls && state.fruitless.contains(&call)
 }
 
-/// Returns a stored message.
+/// Returns a stored message with its text.
 pub(super) fn read(message: &MessageRef, content: &[u8]) -> Message {
     if message.role == Role::Assistant
         && let Ok(reply) = serde_json::from_slice::<Reply>(content)

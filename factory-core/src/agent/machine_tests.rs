@@ -147,6 +147,7 @@ fn tool_finished(index: u32) -> EventKind {
         result: blob("x"),
         fingerprint: blob("f"),
         failed_edit: None,
+        unchanged: None,
         work_ms: 0,
     }
     .into()

@@ -132,6 +132,11 @@ pub(crate) struct State {
     /// Calls of a led model that came to nothing. They leave the prompt once another one follows: small models repeat
     /// what they see themselves doing.
     pub(crate) fruitless: BTreeSet<u64>,
+    /// Those of them that gave a file as it is.
+    pub(crate) copies: BTreeSet<u64>,
+    /// The files that were given as they are. Their content leaves the opening, because a small model that sees a text
+    /// copies it.
+    pub(crate) copied: BTreeSet<String>,
     /// What the operator has directed so far and the model has heard.
     pub(crate) heard: Vec<String>,
     pub(crate) pending: Vec<Pending>,
@@ -466,6 +471,10 @@ impl State {
         let is_alone = self.batch.as_ref().is_some_and(|batch| batch.tools.len() == 1);
         if self.is_led() && !finished.ok && is_alone && finished.tool != Tool::RunCommand.name() {
             self.fruitless.insert(finished.call);
+            if let Some(path) = &finished.unchanged {
+                self.copies.insert(finished.call);
+                self.copied.insert(path.clone());
+            }
         }
         let Some(batch) = &mut self.batch else { return };
         let id = batch

@@ -257,6 +257,8 @@ pub struct Refusal {
     pub denied: Option<&'static str>,
     /// The file that the edit did not fit, where that is what is wrong.
     pub failed_edit: Option<String>,
+    /// The file that would have been left as it is, where that is what is wrong.
+    pub unchanged: Option<String>,
 }
 
 #[cfg(test)]

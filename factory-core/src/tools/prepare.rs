@@ -90,6 +90,10 @@ impl From<Refused> for Refusal {
                     .unmatched_file()
                     .or(error.incomplete_file())
                     .map(ToString::to_string),
+                unchanged: match &error {
+                    EditError::NoChange { path } => Some(path.to_string()),
+                    _ => None,
+                },
                 ..Self::plain("", format!("nothing was changed: {error}"))
             },
         }
@@ -103,6 +107,7 @@ impl Refusal {
             summary: summary.to_owned(),
             denied: None,
             failed_edit: None,
+            unchanged: None,
         }
     }
 }

@@ -153,6 +153,7 @@ fn a_refusal_for_safety_has_its_code() {
         summary: format!("write_file: {text}"),
         denied: Some("path_escape"),
         failed_edit: None,
+        unchanged: None,
     };
     assert_eq!(refusal, expected);
     for (name, arguments, denied) in [

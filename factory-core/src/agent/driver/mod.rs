@@ -5,6 +5,7 @@
 
 mod ask;
 mod context;
+mod led;
 mod model;
 mod offer;
 mod prepare;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::tool::{Current, said};
+use super::tool::{Current, Misfit, said};
 use super::{Driver, Then};
 use crate::error::Error;
 use crate::journal::Entry;
@@ -79,14 +79,17 @@ impl Driver {
             NewEvent::by(Self::agent(), PlanRevised { plan })
         };
         let outcome = said(true, format!("The plan is noted:{list}"), counted(count, "step"));
-        self.at_once(current, outcome, vec![event], None).await
+        self.at_once(current, outcome, vec![event], Misfit::default())
+            .await
     }
 
     pub(super) async fn finish_step(&mut self, current: &Current, summary: String) -> Result<Then, Error> {
         let Some(step) = self.state.active_step else {
             let text = "no step is active now; the next one is named to you".to_owned();
             let outcome = said(false, text.clone(), text);
-            return self.at_once(current, outcome, Vec::new(), None).await;
+            return self
+                .at_once(current, outcome, Vec::new(), Misfit::default())
+                .await;
         };
         let outcome = said(
             true,
@@ -94,7 +97,7 @@ impl Driver {
             crate::agent::plan_reply::title(&summary),
         );
         let events = self.step_finished(step, summary, &Self::agent()).await?;
-        self.at_once(current, outcome, events, None).await
+        self.at_once(current, outcome, events, Misfit::default()).await
     }
 
     pub(super) async fn ask_operator(&mut self, current: &Current, question: String) -> Result<Then, Error> {
@@ -106,12 +109,16 @@ impl Driver {
                 decision.text.as_deref().unwrap_or("(nothing)")
             );
             let outcome = said(true, text, "answered".to_owned());
-            return self.at_once(current, outcome, Vec::new(), None).await;
+            return self
+                .at_once(current, outcome, Vec::new(), Misfit::default())
+                .await;
         }
         if self.state.spec.approval == ApprovalPolicy::Unattended {
             let text = "No operator is there. Choose the simplest reading of the goal, and say in finish_step what you chose.";
             let outcome = said(false, text.to_owned(), "nobody is there to answer".to_owned());
-            return self.at_once(current, outcome, Vec::new(), None).await;
+            return self
+                .at_once(current, outcome, Vec::new(), Misfit::default())
+                .await;
         }
         let subject = ApprovalSubject::Question { text: question };
         let approval = self.equipment.journal.store().next_approval_id().await?;

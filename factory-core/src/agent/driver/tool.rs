@@ -1,12 +1,9 @@
 //! Carrying out tool calls: started is stored before, finished after, and what a crash left between is settled by the
 //! call's effect class.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Driver, Then};
-use crate::agent::dialect::EXAMPLE_FILES;
-use crate::agent::sensitive::decides;
 use crate::agent::state::REPEATS_BORNE;
 use crate::error::Error;
 use crate::journal::Entry;
@@ -17,9 +14,8 @@ use crate::model::payload::{
 use crate::model::{BlobId, NewEvent};
 use crate::sandbox::{CommandOutcome, CommandSpec, Exit, Limits, Network};
 use crate::store::Blob;
-use crate::tools::{self, Outcome, Prepared, ReadRequest, Refusal, Settled, WriteRequest};
-use crate::workspace::edit::{EditFormat, EditSkill, FormatChoice, MAX_FILE, edit_format};
-use crate::workspace::{Files, FilesError, RepoPath};
+use crate::tools::{self, Outcome, Prepared, ReadRequest, Settled, WriteRequest};
+use crate::workspace::{Files, FilesError};
 
 /// The longest time that a model may ask for a command.
 const LONGEST_COMMAND: Duration = Duration::from_mins(30);
@@ -30,6 +26,13 @@ pub(super) struct Current {
     pub(super) call: u64,
     pub(super) index: u32,
     tool: ToolCall,
+}
+
+/// How a refused edit missed its file.
+#[derive(Debug, Default)]
+pub(super) struct Misfit {
+    failed_edit: Option<String>,
+    unchanged: Option<String>,
 }
 
 impl Current {
@@ -71,11 +74,13 @@ impl Driver {
             }
             Prepared::GitDiff { paths } => {
                 let outcome = self.git_diff(&paths).await?;
-                self.at_once(&current, outcome, Vec::new(), None).await
+                self.at_once(&current, outcome, Vec::new(), Misfit::default())
+                    .await
             }
             Prepared::GitLog { count } => {
                 let outcome = self.git_log(count).await?;
-                self.at_once(&current, outcome, Vec::new(), None).await
+                self.at_once(&current, outcome, Vec::new(), Misfit::default())
+                    .await
             }
             Prepared::UpdatePlan { steps } => self.update_plan(&current, steps).await,
             Prepared::FinishStep { summary } => self.finish_step(&current, summary).await,
@@ -83,8 +88,11 @@ impl Driver {
             Prepared::Refused(refusal) => {
                 let mut outcome = said(false, refusal.text, refusal.summary);
                 outcome.denied = refusal.denied;
-                self.at_once(&current, outcome, Vec::new(), refusal.failed_edit)
-                    .await
+                let misfit = Misfit {
+                    failed_edit: refusal.failed_edit,
+                    unchanged: refusal.unchanged,
+                };
+                self.at_once(&current, outcome, Vec::new(), misfit).await
             }
         }
     }
@@ -176,86 +184,6 @@ impl Driver {
             Prepared::Refused(refusal) => Ok(Prepared::Refused(self.with_format(refusal).await?)),
             prepared => Ok(prepared),
         }
-    }
-
-    /// Says with a refused edit in which format a led model should try next.
-    async fn with_format(&self, mut refusal: Refusal) -> Result<Refusal, Error> {
-        let Some(path) = refusal
-            .failed_edit
-            .as_deref()
-            .and_then(|path| RepoPath::parse(path).ok())
-        else {
-            return Ok(refusal);
-        };
-        let count =
-            |failures: &BTreeMap<String, u32>| failures.get(path.as_str()).copied().unwrap_or_default();
-        let (failed_edits, refused_wholes) =
-            (count(&self.state.failed_edits), count(&self.state.refused_wholes));
-        let looked_at = path.clone();
-        let content = self
-            .with_files(move |files| files.read(&looked_at, MAX_FILE).ok())
-            .await?;
-        let content = content.map(|content| content.bytes).unwrap_or_default();
-        let text = String::from_utf8_lossy(&content);
-        let format = edit_format(&FormatChoice {
-            file_lines: text.lines().count(),
-            skill: EditSkill::Unproven,
-            failed_edits,
-            refused_wholes,
-            whole_fits: crate::context::estimate(&text) < self.reply_tokens(),
-        });
-        let next = match format {
-            EditFormat::Whole => {
-                format!(
-                    "\nAnswer with FILE: {path} and the whole file, or whole functions of it, in a block."
-                )
-            }
-            _ => format!(
-                "\nAnswer with EDIT: {path}, then <<<<<<< SEARCH, the lines that are there, =======, the new lines, >>>>>>> REPLACE."
-            ),
-        };
-        refusal.text.push_str(&next);
-        Ok(refusal)
-    }
-
-    /// Refuses a led model's first change of what decides whether it is done, unless the goal speaks of that very file: small
-    /// models turn to whatever file an error names, and nothing that they reach so is committed by itself.
-    /// So is a file of the examples that is not there.
-    fn spares_the_proof(&self, request: &WriteRequest) -> Option<Refusal> {
-        let mut unasked = request
-            .files
-            .iter()
-            .filter(|file| !self.state.goal.contains(file.path.file_name()));
-        let (path, text) = unasked.find_map(|file| {
-            let path = &file.path;
-            if self.state.refused_wholes.contains_key(path.as_str())
-                || self.state.failed_edits.contains_key(path.as_str())
-            {
-                // Who insists has a reason; the operator will be asked about such a result.
-                return None;
-            }
-            if file.before.is_none() {
-                let is_example = EXAMPLE_FILES.contains(&path.as_str()) && file.after.is_some();
-                return is_example.then(|| {
-                    let text = format!(
-                        "there is no `{path}` here, it was an example; change one of this repository's files"
-                    );
-                    (path, text)
-                });
-            }
-            decides(path.as_str(), self.checks()).then(|| {
-                let text = format!(
-                    "`{path}` belongs to the checks and stays as it is; change the code that they look at"
-                );
-                (path, text)
-            })
-        })?;
-        Some(Refusal {
-            summary: text.clone(),
-            text,
-            denied: None,
-            failed_edit: Some(path.to_string()),
-        })
     }
 
     async fn read_tool(&self, request: ReadRequest) -> Result<Outcome, Error> {
@@ -375,11 +303,11 @@ impl Driver {
         current: &Current,
         outcome: Outcome,
         more: Vec<NewEvent>,
-        failed_edit: Option<String>,
+        misfit: Misfit,
     ) -> Result<Then, Error> {
         let started = current.started(EffectClass::Read);
         let mut entry = self.started(started);
-        let (events, blob) = self.finish_events(current, outcome, more, failed_edit, 0);
+        let (events, blob) = self.finish_events(current, outcome, more, misfit, 0);
         entry.events.extend(events);
         entry.blobs.push(blob);
         self.note(entry).await
@@ -393,7 +321,7 @@ impl Driver {
         more: Vec<NewEvent>,
         work_ms: u64,
     ) -> Result<Then, Error> {
-        let (events, blob) = self.finish_events(current, outcome, more, None, work_ms);
+        let (events, blob) = self.finish_events(current, outcome, more, Misfit::default(), work_ms);
         self.record(Entry::of(events).with_blobs(vec![blob])).await?;
         Ok(Then::GoOn)
     }
@@ -403,7 +331,7 @@ impl Driver {
         current: &Current,
         outcome: Outcome,
         more: Vec<NewEvent>,
-        failed_edit: Option<String>,
+        misfit: Misfit,
         work_ms: u64,
     ) -> (Vec<NewEvent>, Blob) {
         let step = self.state.active_step;
@@ -420,7 +348,8 @@ impl Driver {
             summary: outcome.summary,
             result: blob.id().clone(),
             fingerprint,
-            failed_edit,
+            failed_edit: misfit.failed_edit,
+            unchanged: misfit.unchanged,
             work_ms,
         };
         // What a call leads to is told before its end, so that nobody sees it finished without its consequences.

@@ -117,3 +117,45 @@ fn checks(check: &CheckFinished, output: impl Fn(&BlobId) -> String) -> String {
     }
     text
 }
+
+/// Returns an opening without what it shows of a file.
+pub(in crate::agent) fn without_file(opening: &str, path: &str) -> String {
+    let heading = format!("\n{path}:\n```");
+    let Some(start) = opening.find(&heading) else {
+        return opening.to_owned();
+    };
+    let block = &opening[start + heading.len()..];
+    let more = block.len() - block.trim_start_matches('`').len();
+    let fence = format!("\n```{}\n", "`".repeat(more));
+    match block[more..].find(&fence) {
+        Some(length) => {
+            let end = start + heading.len() + more + length + fence.len();
+            format!("{}{}", &opening[..start], &opening[end..])
+        }
+        None => opening.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_leaves_the_opening_and_nothing_else() {
+        let opening =
+            "Files:\na.py\nb.md\n\na.py:\n```\nx = 1\n```\n\nb.md:\n````\n```\nx\n```\n````\n\nThe goal:\nx";
+        for (path, expected) in [
+            (
+                "a.py",
+                "Files:\na.py\nb.md\n\nb.md:\n````\n```\nx\n```\n````\n\nThe goal:\nx",
+            ),
+            (
+                "b.md",
+                "Files:\na.py\nb.md\n\na.py:\n```\nx = 1\n```\n\nThe goal:\nx",
+            ),
+            ("c.py", opening),
+        ] {
+            assert_eq!(without_file(opening, path), expected, "{path}");
+        }
+    }
+}

@@ -418,6 +418,9 @@ pub struct ToolFinished {
     /// The file whose edit could not be applied, where that is what failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_edit: Option<String>,
+    /// The file that the call would have left as it is, where that is why nothing was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<String>,
     /// Milliseconds of work.
     pub work_ms: u64,
 }

@@ -100,6 +100,54 @@ pub(super) fn acts(answer: &str, end: EndReason) -> Result<Vec<Act>, String> {
     Ok(acts)
 }
 
+/// Whether an answer that is still being written holds its act already, and goes on with something else. Small models
+/// begin to play the factory's side, and what they write then costs time and counts for nothing.
+pub(super) fn is_over(answer: &str) -> bool {
+    let Some(end) = answer.rfind('\n') else {
+        return false;
+    };
+    let lines: Vec<&str> = answer[..end].lines().collect();
+    let Some((at, head_line)) = lines
+        .iter()
+        .enumerate()
+        .find_map(|(at, line)| Some((at, head(line)?)))
+    else {
+        return false;
+    };
+    let below = &lines[at + 1..];
+    let used = match head_line.word {
+        Word::File | Word::Edit => end_of_change(below),
+        Word::Run if head_line.rest.is_empty() => end_of_change(below),
+        _ => Some(0),
+    };
+    let rest = used.and_then(|used| below.get(used..)).unwrap_or_default();
+    let mut rest = rest.iter().filter(|line| !line.trim().is_empty());
+    rest.next()
+        .is_some_and(|line| head(line).is_none() && !is_search(line))
+}
+
+/// Returns how many lines a change takes whose end is there to see: a closed block, or the last of its edits.
+fn end_of_change(below: &[&str]) -> Option<usize> {
+    let start = below.iter().position(|line| !line.trim().is_empty())?;
+    if let Some(opened) = fence(below[start]) {
+        let inner = &below[start + 1..];
+        let mut nested = 0_usize;
+        for (index, line) in inner.iter().enumerate() {
+            match fence(line) {
+                Some(fence) if line.trim() != fence => nested += 1,
+                Some(fence) if closes(opened, fence, line) && nested == 0 => return Some(start + index + 2),
+                Some(fence) if closes(opened, fence, line) => nested -= 1,
+                _ => {}
+            }
+        }
+        return None;
+    }
+    let last = below
+        .iter()
+        .rposition(|line| line.trim_end().ends_with("REPLACE") && line.trim_start().starts_with(">>>"));
+    last.map(|last| last + 1)
+}
+
 /// Reads a line as the head of an act: a word, a colon, and what it is about, perhaps in Markdown's dress.
 fn head(line: &str) -> Option<Head<'_>> {
     let line = line.trim().trim_start_matches(['#', '*', '-', '>', '`', ' ']);

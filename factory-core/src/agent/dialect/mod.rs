@@ -188,6 +188,11 @@ fn edits(text: &str, end: EndReason) -> Result<Vec<(String, String)>, String> {
     Ok(found.into_iter().map(call).collect())
 }
 
+/// Whether a reply that is still coming holds its act already, so that the rest need not be waited for.
+pub(super) fn is_over(protocol: Protocol, text: &str) -> bool {
+    protocol == Protocol::Text && acts::is_over(text)
+}
+
 fn of_acts(acts: impl IntoIterator<Item = acts::Act>) -> Understood {
     Understood::in_text(
         acts.into_iter()

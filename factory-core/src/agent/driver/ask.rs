@@ -227,6 +227,8 @@ impl Driver {
             let mut shown = Instant::now();
             let mut unshown = String::new();
             let mut deltas = Vec::new();
+            let mut answer = String::new();
+            let mut is_over = false;
             while let Some(delta) = stream.next().await {
                 let delta = delta?;
                 if let Delta::Text(text) | Delta::Thinking(text) = &delta {
@@ -237,9 +239,17 @@ impl Driver {
                         shown = Instant::now();
                     }
                 }
+                if let Delta::Text(text) = &delta {
+                    answer.push_str(text);
+                    is_over = text.contains('\n') && dialect::is_over(self.state.protocol(), &answer);
+                }
                 let last = matches!(delta, Delta::End(_));
                 deltas.push(Ok(delta));
-                if last {
+                if is_over {
+                    // The act is there, and what follows it would count for nothing.
+                    deltas.push(Ok(Delta::End(EndReason::Stop)));
+                }
+                if last || is_over {
                     break;
                 }
             }

@@ -140,10 +140,34 @@ fn what_is_wrong_is_said() {
     }
 }
 
+#[test]
+fn an_answer_is_over_once_something_else_follows_its_act() {
+    for (answer, expected) in [
+        ("FILE: a\n```\nx\n", false),
+        ("FILE: a\n```\nx\n```", false),
+        ("FILE: a\n```\nx\n```\n", false),
+        ("FILE: a\n```\nx\n```\n\nFILE: b\n", false),
+        ("FILE: a\n```\nx\n```\n\nb:", false),
+        ("FILE: a\n```\nx\n```\n\nb:\n", true),
+        ("FILE: a\n```\n```sh\nx\n```\nmore\n", false),
+        ("EDIT: a\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n", false),
+        (
+            "EDIT: a\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\nThe check passes.\n",
+            true,
+        ),
+        ("READ: a\n", false),
+        ("READ: a\na:\n", true),
+        ("I think\nso\n", false),
+    ] {
+        assert_eq!(is_over(answer), expected, "{answer}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_answer_is_read_without_panic(answer in r"(FILE: a|EDIT: b|DONE:|RUN:|```|~~~|`|<<<<<<< SEARCH|=======|>>>>>>> REPLACE|\n|x|é| )*") {
         let _ = acts(&answer, EndReason::Stop);
         let _ = acts(&answer, EndReason::Length);
+        is_over(&answer);
     }
 }

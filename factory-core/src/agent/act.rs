@@ -166,8 +166,8 @@ fn must_park(state: &State) -> Option<Act> {
         return park(
             StatusReason::LlmUnavailable,
             format!(
-                "{} model calls in a row failed; see that the model server works, then resume",
-                state.transient_failures
+                "{} model calls in a row failed; see that the model server works, then resume; the last one said: {}",
+                state.transient_failures, state.last_failure
             ),
         );
     }

@@ -59,6 +59,8 @@ pub(crate) struct State {
     /// A request is stored and its outcome is not.
     pub(crate) call_in_flight: Option<LlmRequested>,
     pub(crate) transient_failures: u32,
+    /// What the newest of them said.
+    pub(crate) last_failure: String,
     pub(crate) lost_calls: u32,
     pub(crate) refusal: Option<String>,
     pub(crate) overflow: Option<String>,
@@ -172,7 +174,10 @@ impl State {
                 match failed.failure {
                     LlmFailure::Cut => {}
                     LlmFailure::Lost => self.lost_calls += 1,
-                    LlmFailure::Transient => self.transient_failures += 1,
+                    LlmFailure::Transient => {
+                        self.transient_failures += 1;
+                        self.last_failure.clone_from(&failed.detail);
+                    }
                     LlmFailure::Overflow => self.overflow = Some(failed.detail.clone()),
                     LlmFailure::Permanent => self.refusal = Some(failed.detail.clone()),
                 }

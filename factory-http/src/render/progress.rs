@@ -176,6 +176,7 @@ fn phase(kind: &EventKind) -> Option<String> {
     let text = match kind {
         EventKind::RunStarted(_) => "laying the checkout",
         EventKind::SetupStarted(started) if !started.commands.is_empty() => "setting up",
+        EventKind::SetupFinished(finished) if finished.ok => "making the model ready",
         EventKind::LlmRequested(_) => "the model thinks",
         EventKind::LlmResponded(_) | EventKind::ToolFinished(_) => "working",
         EventKind::ToolStarted(tool) => return Some(event_line::text(&EventKind::ToolStarted(tool.clone()))),

@@ -12,7 +12,7 @@ use crate::llm::catalogue::{ListedModel, catalogue};
 use crate::llm::endpoint::{ASSUMED_WINDOW, Endpoint, EndpointKind, OPENAI};
 use crate::llm::spec::ModelSpec;
 use crate::llm::{LlmError, Window, WindowBasis};
-use crate::model::RunStatus;
+use crate::model::{Protocol, RunStatus};
 use crate::store::{Page, RunFilter};
 
 /// How long one model is looked at.
@@ -87,8 +87,22 @@ impl Reader {
             Ok(catalogue) => catalogue.list().await,
             Err(error) => Err(error),
         };
-        judged(spec, &model, &endpoint, listed)
+        let mut finding = judged(spec, &model, &endpoint, listed);
+        let declared = endpoint.of_model(&model).protocol;
+        if let Some(protocol) = declared.or_else(|| self.notes.protocol(spec)) {
+            let how = if declared.is_some() {
+                "as declared"
+            } else {
+                "as was found by trying"
+            };
+            finding.found.push_str(&format_protocol(protocol, how));
+        }
+        finding
     }
+}
+
+fn format_protocol(protocol: Protocol, how: &str) -> String {
+    format!("; asked by the {protocol} protocol, {how}")
 }
 
 fn plugged_in(spec: &str) -> Finding {

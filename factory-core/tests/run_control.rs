@@ -220,9 +220,7 @@ async fn pauses_at_any_moment_leave_a_lawful_history() {
 async fn directives_are_delivered_once_in_order_with_the_next_call() {
     let script = Script::new()
         .reply(plan(&["Change the answer"]).delays(200, 0))
-        .reply(
-            ScriptReply::tool_call("read_file", json!({"path": "answer.txt"})).expect_contains("first word"),
-        )
+        .reply(workshop::command("sleep 3").expect_contains("first word"))
         .reply(right().expect_absent("first word").expect_contains("third word"))
         .reply(finish("done").expect_contains("too late?"));
     let shop = Workshop::with(script).await;
@@ -231,8 +229,8 @@ async fn directives_are_delivered_once_in_order_with_the_next_call() {
     shop.wait_for(run.id, "LLM_REQUESTED", 1).await;
     shop.factory.direct(run.id, "first word").await.unwrap();
     shop.factory.direct(run.id, "second word").await.unwrap();
-    shop.wait_for(run.id, "LLM_REQUESTED", 2).await;
-    // The second request holds them; what comes now waits for the third.
+    // The second request holds them, and its command is under way; what comes now waits for the third.
+    shop.wait_for(run.id, "TOOL_STARTED", 2).await;
     let _ = shop.factory.pause(run.id).await;
     let _ = driven.await.unwrap();
     shop.factory.direct(run.id, "third word").await.unwrap();

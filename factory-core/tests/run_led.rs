@@ -184,3 +184,18 @@ async fn the_format_changes_with_the_file_and_with_what_failed() {
     let done = led_in(&shop, Protocol::Text).await;
     assert_eq!(done.status, RunStatus::Complete, "{:?}", done.detail);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_copied_leaves_the_prompt() {
+    let copy = "FILE: answer.txt\n```\n41\n```\n\nFILE: check.sh\n```\n#\n```";
+    let script = Script::new()
+        .reply(ScriptReply::text(copy).expect_contains("answer.txt:\n```\n41"))
+        // Only the messages after the last reply count as new, so that an opening that is seen again was sent alone.
+        .reply(
+            ScriptReply::text(ANSWER)
+                .expect_contains("The goal:")
+                .expect_contains("greet.py is changed. Now another repository.")
+                .expect_absent("answer.txt:\n```\n41"),
+        );
+    check_complete(script).await;
+}

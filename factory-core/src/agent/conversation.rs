@@ -78,7 +78,7 @@ impl Conversation {
             if origin.is_some_and(|place| state.dropped.contains(&place)) {
                 message.text = prompt::stub(message.text.len());
             }
-            if place < opening && message.role == Role::User {
+            if place < opening && message.role == Role::User && state.is_led() {
                 for path in &state.copied {
                     message.text = prompt::led::without_file(&message.text, path);
                 }

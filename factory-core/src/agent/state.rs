@@ -344,6 +344,8 @@ impl State {
                 reply: responded.reply.clone(),
                 tools: responded.tool_calls.clone(),
                 done: 0,
+                failed: 0,
+                copies: false,
                 started: None,
             });
         }
@@ -388,14 +390,6 @@ impl State {
         }
         *self.repeats.entry(finished.fingerprint.clone()).or_default() += 1;
         self.setbacks += u32::from(!finished.ok);
-        let is_alone = self.batch.as_ref().is_some_and(|batch| batch.tools.len() == 1);
-        if self.is_led() && !finished.ok && is_alone && finished.tool != Tool::RunCommand.name() {
-            self.fruitless.insert(finished.call);
-            if let Some(path) = &finished.unchanged {
-                self.copies.insert(finished.call);
-                self.copied.insert(path.clone());
-            }
-        }
         let Some(batch) = &mut self.batch else { return };
         let id = batch
             .tools
@@ -404,7 +398,19 @@ impl State {
             .unwrap_or_default();
         batch.started = None;
         batch.done = finished.index + 1;
+        batch.failed += u32::from(!finished.ok && finished.tool != Tool::RunCommand.name());
+        if let Some(path) = &finished.unchanged {
+            batch.copies = true;
+            self.copied.insert(path.clone());
+        }
         if batch.done as usize >= batch.tools.len() {
+            let (came_to_nothing, copies) = (batch.failed == batch.done, batch.copies);
+            if came_to_nothing && self.is_led() {
+                self.fruitless.insert(finished.call);
+                if copies {
+                    self.copies.insert(finished.call);
+                }
+            }
             self.batch = None;
         }
         self.pending.push(Pending::ToolResult {

@@ -47,6 +47,10 @@ pub(crate) struct Batch {
     pub(crate) tools: Vec<ToolCallRef>,
     /// How many of them are finished.
     pub(crate) done: u32,
+    /// How many of those came to nothing.
+    pub(crate) failed: u32,
+    /// Whether one of them gave a file as it is.
+    pub(crate) copies: bool,
     /// The one that was begun and is not finished.
     pub(crate) started: Option<ToolStarted>,
 }

@@ -2,6 +2,7 @@
 //!
 //! This file captures the environment once and hands it on; nothing else reads it.
 
+mod api;
 mod cli;
 mod configuration;
 mod control;
@@ -9,7 +10,10 @@ mod demo;
 mod environment;
 mod exit;
 mod failure;
+mod guard;
 mod interrupt;
+mod live;
+mod problem;
 mod render;
 mod script_server;
 

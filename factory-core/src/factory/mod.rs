@@ -56,6 +56,8 @@ pub struct Reader {
 #[derive(Debug, Clone)]
 pub struct Factory {
     inner: Arc<Inner>,
+    /// Who says what is said through this handle, where it is not the settings' operator.
+    operator: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -84,13 +86,27 @@ impl Factory {
         crate::agent::prompt_version()
     }
 
+    /// Returns a handle on the same factory whose verbs are recorded as this operator's.
+    #[must_use]
+    pub fn acting_as(&self, operator: &str) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            operator: Some(operator.into()),
+        }
+    }
+
     /// Returns whether any run is being worked on in this process.
     pub fn is_working(&self) -> bool {
         self.inner.workers.any()
     }
 
     fn operator(&self) -> Actor {
-        Actor::Operator(self.inner.reader.settings.operator.clone())
+        let operator = self.operator.as_deref();
+        Actor::Operator(
+            operator
+                .unwrap_or(&self.inner.reader.settings.operator)
+                .to_owned(),
+        )
     }
 
     async fn equipment(&self, project: Project, run: RunId, llm: Arc<dyn Llm>) -> Equipment {

@@ -94,6 +94,7 @@ impl Factory {
         };
         let factory = Self {
             inner: Arc::new(inner),
+            operator: None,
         };
         release_orphans(&factory).await?;
         Ok(factory)

@@ -7,6 +7,7 @@ mod ids;
 mod plan;
 mod project;
 mod protocol;
+mod role;
 mod run;
 mod run_status;
 mod sampling;
@@ -21,6 +22,7 @@ pub use ids::{
 pub use plan::{Plan, Step};
 pub use project::{NewProject, Project, ProjectSettings, SetupNetwork};
 pub use protocol::Protocol;
+pub use role::Role;
 pub use run::{ApprovalPolicy, Claim, Run, RunSpec};
 pub use run_status::{InvalidTransition, RunStatus, StatusReason, Transition};
 pub use sampling::{Sampling, Temperature};

@@ -1,0 +1,241 @@
+//! What the server answers when it does not do what was asked: `application/problem+json`, RFC 9457, whatever went
+//! wrong and wherever.
+
+use factory_core::Error;
+use factory_core::llm::LlmError;
+use factory_core::store::StoreError;
+use factory_core::vcs::VcsError;
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// Where the kinds of problems are described, relative to the server.
+const TYPES: &str = "/docs/problems#";
+
+/// The media type of problems.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A part of the request that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FieldError {
+    /// Where it stands: a JSON pointer into the body, or `query:NAME`, `path:NAME`, `header:NAME`.
+    pub(crate) pointer: String,
+    /// What is wrong with it.
+    pub(crate) message: String,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    allowed: Option<Vec<String>>,
+    retry_after: Option<u64>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The body as it is sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProblemBody {
+    /// A reference to a description of the kind of problem.
+    pub(crate) r#type: String,
+    /// The status in words.
+    pub(crate) title: String,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What happened, on what, and what to do.
+    pub(crate) detail: String,
+    /// A stable word for programs.
+    pub(crate) code: String,
+    /// The parts of the request that cannot be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) errors: Vec<FieldError>,
+    /// The verbs that the run allows now, where that is what was wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allowed: Option<Vec<String>>,
+    /// Whether the same request may succeed later.
+    pub(crate) retryable: bool,
+    /// The request, as the logs name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
+}
+
+impl Problem {
+    /// Returns a problem of this kind. `detail` says what happened, on what, and what to do.
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            allowed: None,
+            retry_after: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Returns the problem with the part of the request that cannot be used.
+    #[must_use]
+    pub(crate) fn at(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        self.errors.push(FieldError {
+            pointer: pointer.into(),
+            message: message.into(),
+        });
+        self
+    }
+
+    /// Returns the problem with the verbs that are allowed instead.
+    #[must_use]
+    pub(crate) fn allowing(mut self, verbs: Vec<String>) -> Self {
+        self.allowed = Some(verbs);
+        self
+    }
+
+    /// Returns the problem with the seconds after which the same request may succeed.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Returns the problem with a header of its response.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Returns the status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns the response, which names the request by `request_id`.
+    pub(crate) fn response(self, request_id: Option<&str>) -> Response {
+        let body = ProblemBody {
+            r#type: format!("{TYPES}{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Problem").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code.to_owned(),
+            errors: self.errors,
+            allowed: self.allowed,
+            retryable: self.retry_after.is_some(),
+            request_id: request_id.map(str::to_owned),
+        };
+        let body = serde_json::to_vec(&body).expect("a problem is a struct with text keys");
+        let mut response = Response::builder()
+            .status(self.status)
+            .content_type(MEDIA_TYPE)
+            .body(body);
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        headers.extend(self.headers);
+        response
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl poem::error::ResponseError for Problem {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn as_response(&self) -> Response {
+        self.clone().response(None)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.response(None)
+    }
+}
+
+/// The answers that go with problems are written into the document in one place, for all operations alike.
+impl poem_openapi::ApiResponse for Problem {
+    fn meta() -> poem_openapi::registry::MetaResponses {
+        poem_openapi::registry::MetaResponses {
+            responses: Vec::new(),
+        }
+    }
+
+    fn register(_registry: &mut poem_openapi::registry::Registry) {}
+}
+
+/// The seconds after which a request is worth repeating that met a full disk or a busy server.
+const LATER: u64 = 5;
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (status, code) = classify(&error);
+        let allowed = match &error {
+            Error::NotAllowed { source, .. } => Some(
+                source
+                    .from
+                    .allowed()
+                    .map(|verb| format!("{verb:?}").to_lowercase())
+                    .collect(),
+            ),
+            _ => None,
+        };
+        let failure = Failure::from(error);
+        let mut detail = failure.message;
+        for cause in failure.causes {
+            detail.push_str(": ");
+            detail.push_str(&cause);
+        }
+        let mut problem = Self::new(status, code, detail);
+        problem.allowed = allowed;
+        if matches!(
+            status,
+            StatusCode::INSUFFICIENT_STORAGE | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            problem = problem.retry_after(LATER);
+        }
+        problem
+    }
+}
+
+/// The one table from what the core says to what HTTP says.
+fn classify(error: &Error) -> (StatusCode, &'static str) {
+    match error {
+        full if full.is_storage_full() => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+        Error::UnknownProject(_) | Error::Store(StoreError::NotFound { .. }) => {
+            (StatusCode::NOT_FOUND, "not_found")
+        }
+        Error::BadInput(_)
+        | Error::Llm(LlmError::Unusable { .. } | LlmError::Script { .. } | LlmError::Recording { .. })
+        | Error::Vcs(
+            VcsError::NotARepository(_)
+            | VcsError::BadPath { .. }
+            | VcsError::Empty(_)
+            | VcsError::Unborn { .. }
+            | VcsError::BadRefName(_)
+            | VcsError::UnknownRevision { .. },
+        ) => (StatusCode::UNPROCESSABLE_ENTITY, "unusable"),
+        Error::NotAllowed { .. } => (StatusCode::CONFLICT, "not_allowed"),
+        Error::Conflict { .. } | Error::Store(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
+            (StatusCode::CONFLICT, "conflict")
+        }
+        Error::Store(StoreError::AlreadyExists { .. }) => (StatusCode::CONFLICT, "already_exists"),
+        Error::Store(StoreError::InUse { .. }) => (StatusCode::CONFLICT, "in_use"),
+        Error::Llm(LlmError::Unreachable { .. }) => (StatusCode::BAD_GATEWAY, "model_unreachable"),
+        Error::Llm(_) => (StatusCode::BAD_GATEWAY, "model_failed"),
+        Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}

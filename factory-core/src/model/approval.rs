@@ -1,11 +1,12 @@
 //! The one record by which the operator is asked for anything.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, ApprovalId, CommitId, RunId, Seq, Timestamp, TreeId};
 
 /// What kind of answer is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalKind {
     /// A command is to be run (again).
@@ -17,7 +18,7 @@ pub enum ApprovalKind {
 }
 
 /// What exactly is asked; a decision holds for this and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum ApprovalSubject {
     /// May this command be run?
@@ -63,7 +64,7 @@ impl ApprovalSubject {
 }
 
 /// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionKind {
     /// Yes.
@@ -75,7 +76,7 @@ pub enum DecisionKind {
 }
 
 /// A decision, by whom and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// What was decided.
     pub kind: DecisionKind,
@@ -88,7 +89,7 @@ pub struct Decision {
 }
 
 /// An approval that was asked for, and its decision once there is one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
     /// The approval's number.
     pub id: ApprovalId,

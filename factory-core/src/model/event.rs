@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{Schema, SchemaGenerator};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -98,6 +99,12 @@ macro_rules! event_kinds {
                     $(Self::$variant(_) => $name,)+
                     Self::Unknown(unknown) => &unknown.type_name,
                 }
+            }
+
+            /// Describes the payload of every type that this program writes: its name, its version, and the schema, whose
+            /// definitions stay with the generator.
+            pub fn payload_schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, u32, Schema)> {
+                vec![$(($name, $version, generator.subschema_for::<payload::$variant>())),+]
             }
 
             /// Returns the stored payload: JSON with the version `v`, or an unknown event's text untouched.

@@ -11,6 +11,7 @@ mod role;
 mod run;
 mod run_status;
 mod sampling;
+mod schema;
 mod timestamp;
 
 pub use approval::{Approval, ApprovalKind, ApprovalSubject, Decision, DecisionKind};

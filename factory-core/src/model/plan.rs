@@ -1,11 +1,12 @@
 //! The plan: what the model means to do, step by step.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StepId;
 
 /// One item of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// The step's number, never reused within a run.
     pub id: StepId,
@@ -14,7 +15,7 @@ pub struct Step {
 }
 
 /// The steps that lead to the goal, in order. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The steps in the order in which they are done.
     pub steps: Vec<Step>,

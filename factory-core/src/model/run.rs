@@ -1,5 +1,6 @@
 //! A run: one goal on its way to an approved commit.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 
 /// Who decides what a run may commit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalPolicy {
     /// The operator approves every result.
@@ -20,7 +21,7 @@ pub enum ApprovalPolicy {
 }
 
 /// How a run is to be done, fixed when it is filed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RunSpec {
     /// The model, as `ENDPOINT:NAME` or `scripted:FILE`.
@@ -59,7 +60,7 @@ impl Default for RunSpec {
 }
 
 /// A worker's hold on a run. Whoever writes or acts for the run shows its fence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
     /// Who holds it.
     pub worker: WorkerId,
@@ -70,7 +71,7 @@ pub struct Claim {
 }
 
 /// A run as it stands after its event number `last_seq`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The run's number.
     pub id: RunId,

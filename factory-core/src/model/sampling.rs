@@ -1,9 +1,10 @@
 //! How a reply is drawn from what a model finds likely.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a reply is drawn. What is not said is left to the model's server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sampling {
     /// The number from which chance is drawn, for servers that take one; the same one makes the same reply likely.

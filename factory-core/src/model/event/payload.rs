@@ -1,5 +1,6 @@
 //! What each event type says. Texts that can be long stand in the blob store under their [`BlobId`].
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -8,7 +9,7 @@ use crate::model::{
 };
 
 /// The run was filed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunCreated {
     /// The project.
     pub project_id: ProjectId,
@@ -19,7 +20,7 @@ pub struct RunCreated {
 }
 
 /// A worker claimed the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStarted {
     /// Who claimed it.
     pub worker: WorkerId,
@@ -28,7 +29,7 @@ pub struct RunStarted {
 }
 
 /// The run rests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPaused {
     /// Why.
     pub reason: StatusReason,
@@ -40,32 +41,32 @@ pub struct RunPaused {
 }
 
 /// The run is to go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunResumed {}
 
 /// The operator ended the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStopped {
     /// The operator's reason.
     pub detail: Option<String>,
 }
 
 /// The worker gave the run back to the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunReleased {
     /// Why.
     pub detail: String,
 }
 
 /// The run's worker was gone; it is back in the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecovered {
     /// The worker that is gone.
     pub worker: Option<WorkerId>,
 }
 
 /// The goal is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunComplete {
     /// The commit; none where the goal needed no change.
     pub commit: Option<CommitId>,
@@ -74,7 +75,7 @@ pub struct RunComplete {
 }
 
 /// The run cannot be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFailed {
     /// Why.
     pub reason: StatusReason,
@@ -83,14 +84,14 @@ pub struct RunFailed {
 }
 
 /// The operator steers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectiveReceived {
     /// What the operator says.
     pub text: String,
 }
 
 /// Directives entered the prompt of a model call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectiveDelivered {
     /// The events that brought them.
     pub directives: Vec<Seq>,
@@ -99,7 +100,7 @@ pub struct DirectiveDelivered {
 }
 
 /// The operator is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRequested {
     /// The approval record.
     pub approval: ApprovalId,
@@ -110,7 +111,7 @@ pub struct ApprovalRequested {
 }
 
 /// The operator decided. An automatic approval of an unattended run is decided by `system`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalDecided {
     /// The approval record; none where policy decided without asking.
     pub approval: Option<ApprovalId>,
@@ -121,14 +122,14 @@ pub struct ApprovalDecided {
 }
 
 /// The run may spend more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetRaised {
     /// The bounds from now on.
     pub budget: Budget,
 }
 
 /// The model is ready to be asked, and this is how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelReady {
     /// The model.
     pub model: String,
@@ -143,7 +144,7 @@ pub struct ModelReady {
 }
 
 /// Whose words a message of the conversation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The factory's standing instructions.
@@ -157,7 +158,7 @@ pub enum Role {
 }
 
 /// A message of the conversation, by reference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageRef {
     /// Whose words it is.
     pub role: Role,
@@ -169,7 +170,7 @@ pub struct MessageRef {
 }
 
 /// A model call is about to be made. The call's prompt is what earlier requests appended, their replies, and this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LlmRequested {
     /// The call's number within the run, from 1.
     pub call: u64,
@@ -189,7 +190,7 @@ pub struct LlmRequested {
 }
 
 /// A tool call in a reply, without its arguments, which stand in the reply's blob.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolCallRef {
     /// The call's id, as the model gave it or as it was made up for it.
     pub id: String,
@@ -198,7 +199,7 @@ pub struct ToolCallRef {
 }
 
 /// Why a reply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// The model was done.
@@ -214,7 +215,7 @@ pub enum EndReason {
 }
 
 /// A model's whole reply was received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LlmResponded {
     /// The call.
     pub call: u64,
@@ -237,7 +238,7 @@ pub struct LlmResponded {
 }
 
 /// How a model call failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LlmFailure {
     /// Pause or stop dropped the connection.
@@ -253,7 +254,7 @@ pub enum LlmFailure {
 }
 
 /// A model call brought no reply.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LlmFailed {
     /// The call.
     pub call: u64,
@@ -266,7 +267,7 @@ pub struct LlmFailed {
 }
 
 /// Turns that left the prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ForgottenTurns {
     /// What was sent with this call and before it, and the replies before its own, are no longer shown.
     pub before: u64,
@@ -275,7 +276,7 @@ pub struct ForgottenTurns {
 }
 
 /// Old tool results, or whole old turns, left the prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContextCompacted {
     /// The tool calls whose results are stubs from now on, as (model call, index).
     pub dropped: Vec<(u64, u32)>,
@@ -289,7 +290,7 @@ pub struct ContextCompacted {
 }
 
 /// The model's first plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanGenerated {
     /// The plan.
     pub plan: Plan,
@@ -298,14 +299,14 @@ pub struct PlanGenerated {
 }
 
 /// The model changed its plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanRevised {
     /// The steps that are left, by the new plan.
     pub plan: Plan,
 }
 
 /// The project's setup is about to be run, or its kept result taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetupStarted {
     /// The commit that the work starts from.
     pub base: CommitId,
@@ -316,7 +317,7 @@ pub struct SetupStarted {
 }
 
 /// The project's setup is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetupFinished {
     /// The tree of the commit that the work starts from.
     pub base_tree: TreeId,
@@ -333,7 +334,7 @@ pub struct SetupFinished {
 }
 
 /// A step of the plan begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepStarted {
     /// The step.
     pub step: StepId,
@@ -342,7 +343,7 @@ pub struct StepStarted {
 }
 
 /// A step of the plan is done, so says the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepFinished {
     /// The step.
     pub step: StepId,
@@ -351,7 +352,7 @@ pub struct StepFinished {
 }
 
 /// What a tool can do to the world; decides how an unfinished call is settled after a crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectClass {
     /// Changes the run's own records at most; is done again.
@@ -364,7 +365,7 @@ pub enum EffectClass {
 
 /// A file that a tool is about to write. `before` and `after` are hashes of contents; none is an absent file. The
 /// content of `after` is stored with the event, so that an interrupted write is completed from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedWrite {
     /// The path within the repository.
     pub path: String,
@@ -377,7 +378,7 @@ pub struct PlannedWrite {
 }
 
 /// A tool call is about to be carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolStarted {
     /// The model call that asked for it.
     pub call: u64,
@@ -399,7 +400,7 @@ pub struct ToolStarted {
 }
 
 /// A tool call was carried out or refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolFinished {
     /// The model call that asked for it.
     pub call: u64,
@@ -426,7 +427,7 @@ pub struct ToolFinished {
 }
 
 /// A file of the checkout changed by a tool's hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileChanged {
     /// The path within the repository.
     pub path: String,
@@ -437,7 +438,7 @@ pub struct FileChanged {
 }
 
 /// Something was refused for safety.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyDenied {
     /// A stable code such as `path_escape`.
     pub code: String,
@@ -446,7 +447,7 @@ pub struct PolicyDenied {
 }
 
 /// The project's checks are about to be run on a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckStarted {
     /// Which round of checks it is, from 1.
     pub round: u32,
@@ -457,7 +458,7 @@ pub struct CheckStarted {
 }
 
 /// How one check command ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// The command.
     pub command: String,
@@ -472,7 +473,7 @@ pub struct CheckResult {
 }
 
 /// The project's checks were run on a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckFinished {
     /// Which round of checks it is, from 1.
     pub round: u32,
@@ -489,7 +490,7 @@ pub struct CheckFinished {
 }
 
 /// The model repeats itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopDetected {
     /// The tool.
     pub tool: String,
@@ -498,14 +499,14 @@ pub struct LoopDetected {
 }
 
 /// Four fifths of a budget are spent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetWarned {
     /// Which bound.
     pub limit: String,
 }
 
 /// A budget is spent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetExhausted {
     /// Which bound.
     pub limit: String,
@@ -514,7 +515,7 @@ pub struct BudgetExhausted {
 }
 
 /// The checkout's tree was kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointCreated {
     /// The checkpoint's number within the run, from 1.
     pub checkpoint: u32,
@@ -527,7 +528,7 @@ pub struct CheckpointCreated {
 }
 
 /// The approved tree is a commit in the factory's own store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitCreated {
     /// The commit.
     pub commit: CommitId,
@@ -540,7 +541,7 @@ pub struct CommitCreated {
 }
 
 /// The commit is reachable in the operator's repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BranchPublished {
     /// The branch, as `factory/run-1`.
     pub branch: String,
@@ -549,7 +550,7 @@ pub struct BranchPublished {
 }
 
 /// Something done to the world outside the checkout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "operation")]
 pub enum Operation {
     /// Put a commit on a new branch of the operator's repository.
@@ -562,7 +563,7 @@ pub enum Operation {
 }
 
 /// An operation is about to be carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationStarted {
     /// The operation.
     #[serde(flatten)]
@@ -570,7 +571,7 @@ pub struct OperationStarted {
 }
 
 /// An operation was carried out or refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationFinished {
     /// The operation.
     #[serde(flatten)]

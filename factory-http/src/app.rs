@@ -9,6 +9,7 @@ use poem::{Endpoint, EndpointExt as _, Response, Route};
 use crate::api::{self, Defaults};
 use crate::openapi;
 use crate::problem::{Explained, Methods};
+use crate::pulls::Pulls;
 use crate::request_id::Named;
 
 /// What the routes are made of.
@@ -18,6 +19,8 @@ pub(crate) struct App {
     pub(crate) factory: Factory,
     /// What runs are filed with where nothing is said.
     pub(crate) defaults: Defaults,
+    /// The models that are being got.
+    pub(crate) pulls: Pulls,
 }
 
 impl App {
@@ -36,6 +39,7 @@ impl App {
             .nest("/", service)
             .data(self.factory.clone())
             .data(self.defaults.clone())
+            .data(self.pulls.clone())
             .before(|mut request| async move {
                 request.extensions_mut().insert(crate::guard::Principal {
                     name: "everybody".into(),

@@ -16,6 +16,7 @@ mod interrupt;
 mod live;
 mod openapi;
 mod problem;
+mod pulls;
 mod render;
 mod request_id;
 mod script_server;

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod events;
+mod models;
 mod paging;
 pub(crate) mod payload;
 mod projects;
@@ -14,6 +15,7 @@ use poem_openapi::{OpenApiService, Tags};
 use schemars::SchemaGenerator;
 
 use self::events::EventsApi;
+use self::models::ModelsApi;
 use self::projects::ProjectsApi;
 use self::runs::RunsApi;
 use self::service::ServiceApi;
@@ -27,6 +29,8 @@ enum Tag {
     Runs,
     /// What happened, in order. Live streams of it are described by the AsyncAPI document, `/asyncapi.json`.
     Events,
+    /// What the endpoints have, and getting, trying and removing it.
+    Models,
     /// The server itself.
     Service,
 }
@@ -50,11 +54,11 @@ impl From<&Settings> for Defaults {
 }
 
 /// All operations.
-pub(crate) type Api = (ProjectsApi, RunsApi, EventsApi, ServiceApi);
+pub(crate) type Api = (ProjectsApi, RunsApi, EventsApi, ModelsApi, ServiceApi);
 
 /// Returns the service of all operations.
 pub(crate) fn service() -> OpenApiService<Api, ()> {
-    let api = (ProjectsApi, RunsApi, EventsApi, ServiceApi);
+    let api = (ProjectsApi, RunsApi, EventsApi, ModelsApi, ServiceApi);
     OpenApiService::new(api, "AI Dev Factory", env!("CARGO_PKG_VERSION"))
 }
 
@@ -64,6 +68,10 @@ pub(crate) fn describe_answers(generator: &mut SchemaGenerator) {
     generator.subschema_for::<projects::ProjectAdded>();
     generator.subschema_for::<payload::Page<runs::Run>>();
     generator.subschema_for::<payload::Page<Event>>();
+    generator.subschema_for::<models::Models>();
+    generator.subschema_for::<models::PullList>();
+    generator.subschema_for::<crate::pulls::Pull>();
+    generator.subschema_for::<factory_core::factory::ProbedModel>();
     generator.subschema_for::<service::Health>();
     generator.subschema_for::<service::Version>();
     generator.subschema_for::<crate::problem::ProblemBody>();
@@ -76,4 +84,5 @@ pub(crate) fn describe_bodies(generator: &mut SchemaGenerator) {
     generator.subschema_for::<runs::NewRun>();
     generator.subschema_for::<runs::Directive>();
     generator.subschema_for::<runs::Bounds>();
+    generator.subschema_for::<models::ModelName>();
 }

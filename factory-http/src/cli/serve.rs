@@ -14,6 +14,7 @@ use crate::api::Defaults;
 use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::pulls::Pulls;
 use crate::render::output;
 
 /// How long clients are given to hear that the server ends.
@@ -37,7 +38,9 @@ impl Serve {
             let app = App {
                 factory,
                 defaults: Defaults::from(&context.settings),
+                pulls: Pulls::default(),
             };
+            let pulls = app.pulls.clone();
             output::remark(&format!("listening at http://{}", self.listen));
             Server::new(TcpListener::bind(self.listen))
                 .run_with_graceful_shutdown(
@@ -47,6 +50,7 @@ impl Serve {
                 )
                 .await
                 .map_err(|error| Failure::caused(format!("cannot serve at {}", self.listen), &error))?;
+            pulls.end();
             Ok(Exit::Complete)
         })
         .await

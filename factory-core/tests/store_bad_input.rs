@@ -102,7 +102,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
         "{refused:?}"
     );
     let expected = format!(
-        "the database `{}` was made by a newer factory (schema 99, this one knows 1); use that factory, or restore a \
+        "the database `{}` was made by a newer factory (schema 99, this one knows 2); use that factory, or restore a \
          backup",
         path.display()
     );

@@ -247,11 +247,11 @@ async fn numbers_of_lost_rows_are_not_given_again() {
 #[tokio::test]
 async fn a_copy_is_kept_and_no_copy_is_overwritten() {
     let (folder, path) = seed_database(DOCUMENTED);
-    let older = folder.path().join("platform.db.before-migration-1");
+    let older = folder.path().join("platform.db.before-migration-2");
     std::fs::write(&older, "precious").unwrap();
     SqliteStore::open(&path).await.unwrap().close().await;
     assert_eq!(std::fs::read_to_string(&older).unwrap(), "precious");
-    let copy = folder.path().join("platform.db.before-migration-1.2");
+    let copy = folder.path().join("platform.db.before-migration-2.2");
     assert_eq!(count(&copy, "SELECT count(*) FROM events"), 500);
     assert_eq!(
         count(
@@ -275,8 +275,8 @@ async fn a_copy_is_kept_and_no_copy_is_overwritten() {
     names.sort();
     let expected = [
         "platform.db",
-        "platform.db.before-migration-1",
-        "platform.db.before-migration-1.2",
+        "platform.db.before-migration-2",
+        "platform.db.before-migration-2.2",
     ];
     assert_eq!(names, expected);
 }
@@ -322,4 +322,35 @@ async fn a_resumed_run_of_an_older_factory_goes_on() {
         .await
         .unwrap();
     assert_eq!(claimed.unwrap().0.id, RunId(14));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("platform.db");
+    let first = Connection::open(&path).unwrap();
+    first
+        .execute_batch(include_str!("../src/store/sqlite/migrations/001_tables.sql"))
+        .unwrap();
+    let rows = "INSERT INTO projects (name, local_path, created_at) VALUES ('shop', '/srv', '2026-01-31'); \
+         PRAGMA user_version = 1";
+    first.execute_batch(rows).unwrap();
+    first.close().unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(store.project_by_name("shop").await.unwrap().id, ProjectId(1));
+    let new = factory_core::model::NewCredential {
+        kind: factory_core::model::CredentialKind::Token,
+        name: "ci".to_owned(),
+        role: factory_core::model::Role::Viewer,
+        hash: factory_core::model::SecretHash::of("secret"),
+        created_at: Timestamp::UNKNOWN,
+        expires_at: None,
+    };
+    store.add_credential(new).await.unwrap();
+    store.close().await;
+    let copies = folder.path().read_dir().unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().contains("before-migration")
+    });
+    assert_eq!(copies.count(), 1, "a copy is kept");
 }

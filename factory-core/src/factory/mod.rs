@@ -4,6 +4,7 @@
 //! answer when they are stored, and the work itself goes on in the background until [`Factory::drive`] returns.
 
 mod control;
+pub mod credentials;
 mod doctor;
 mod export;
 mod inspect;
@@ -67,6 +68,8 @@ struct Inner {
     worker: WorkerId,
     workers: Workers,
     lock: std::sync::Mutex<Option<OwnerLock>>,
+    /// Loaded when somebody first asks for them.
+    credentials: tokio::sync::OnceCell<credentials::Credentials>,
 }
 
 impl Factory {

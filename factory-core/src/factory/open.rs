@@ -91,6 +91,7 @@ impl Factory {
             worker: WorkerId(format!("process-{}", std::process::id())),
             workers: Workers::default(),
             lock: Mutex::new(Some(lock)),
+            credentials: tokio::sync::OnceCell::new(),
         };
         let factory = Self {
             inner: Arc::new(inner),

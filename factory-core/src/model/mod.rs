@@ -2,6 +2,7 @@
 
 mod approval;
 mod budget;
+mod credential;
 mod event;
 mod ids;
 mod plan;
@@ -16,9 +17,11 @@ mod timestamp;
 
 pub use approval::{Approval, ApprovalKind, ApprovalSubject, Decision, DecisionKind};
 pub use budget::{Budget, BudgetLimit, Usage};
+pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential, NewSession, SecretHash};
 pub use event::{Actor, Event, EventKind, NewEvent, UnknownEvent, payload};
 pub use ids::{
-    ApprovalId, BlobId, CommitId, EventId, Fence, InvalidId, ProjectId, RunId, Seq, StepId, TreeId, WorkerId,
+    ApprovalId, BlobId, CommitId, CredentialId, EventId, Fence, InvalidId, ProjectId, RunId, Seq, StepId,
+    TreeId, WorkerId,
 };
 pub use plan::{Plan, Step};
 pub use project::{NewProject, Project, ProjectSettings, SetupNetwork};

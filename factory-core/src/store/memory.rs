@@ -2,16 +2,21 @@
 //!
 //! It is written to be read: one lock, plain maps, no index. What is asked of it is gone with the process.
 
+mod credentials;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{ApprovalChange, Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError, rules};
+use super::{
+    ApprovalChange, Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store,
+    StoreError, rules,
+};
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, EventId, Fence, NewEvent, NewProject, Project, ProjectId, Run,
-    RunId, Seq, Timestamp, WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewEvent,
+    NewProject, NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 
 /// Durable for as long as the process lives.
@@ -27,6 +32,7 @@ struct State {
     events: HashMap<RunId, Vec<Event>>,
     approvals: BTreeMap<ApprovalId, AskedApproval>,
     blobs: HashMap<BlobId, Vec<u8>>,
+    credentials: credentials::StoredCredentials,
     last_project: i64,
     last_run: i64,
     last_event: i64,
@@ -362,6 +368,40 @@ impl Store for MemoryStore {
             .get(id)
             .cloned()
             .ok_or_else(|| rules::not_found("blob", &id))
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.state()?.credentials.add(new)
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.state()?.credentials.by_hash(hash).cloned()
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let state = self.state()?;
+        let wanted = state.credentials.iter().filter(|credential| match filter {
+            CredentialFilter::All => true,
+            CredentialFilter::HoldingAt(now) => credential.holds_at(now),
+        });
+        Ok(page_of(wanted, page, |credential, key| credential.id > key))
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.state()?.credentials.revoke(id, at)
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.state()?.credentials.redeem(code, session, at)
     }
 
     async fn close(&self) {

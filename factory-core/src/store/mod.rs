@@ -19,8 +19,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::model::{
-    Approval, ApprovalId, ApprovalSubject, BlobId, Decision, Event, Fence, NewEvent, NewProject, Project,
-    ProjectId, Run, RunId, RunSpec, RunStatus, Seq, Timestamp, WorkerId,
+    Approval, ApprovalId, ApprovalSubject, BlobId, Credential, CredentialId, Decision, Event, Fence,
+    NewCredential, NewEvent, NewProject, NewSession, Project, ProjectId, Run, RunId, RunSpec, RunStatus,
+    SecretHash, Seq, Timestamp, WorkerId,
 };
 
 /// What a store answers when it cannot do what was asked.
@@ -233,6 +234,28 @@ pub struct RunFilter {
     pub status: Option<RunStatus>,
 }
 
+/// Which credentials a list is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialFilter {
+    /// All there ever were.
+    All,
+    /// Those that may be used at this moment.
+    HoldingAt(Timestamp),
+}
+
+/// What became of the wish to redeem a login code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redemption {
+    /// The session that it opened.
+    Opened(Credential),
+    /// There is no such code.
+    Unknown,
+    /// It was redeemed before.
+    Used,
+    /// It lapsed, or was taken back.
+    Over,
+}
+
 /// A page of a list: at most `limit` items after the item `after` in the list's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<K> {
@@ -341,6 +364,33 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Returns the content under `id`, or [`StoreError::NotFound`].
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError>;
+
+    /// Stores a credential. [`StoreError::AlreadyExists`] where the hash is another's.
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError>;
+
+    /// Returns the credential with that hash, whatever became of it, or [`StoreError::NotFound`], which does not name
+    /// the hash.
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError>;
+
+    /// Returns credentials in the order of their numbers.
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError>;
+
+    /// Takes a credential back, and returns it. One that was taken back before keeps its time.
+    /// [`StoreError::NotFound`] without it.
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError>;
+
+    /// Redeems the login code with that hash: marks it, and stores the session under its name and role, in one write.
+    /// Of two that try, one gets the session.
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError>;
 
     /// Puts everything down: waits for writes under way and closes. Later calls fail.
     async fn close(&self);

@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
-    WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
-use crate::store::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use crate::store::{
+    Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store, StoreError,
+};
 
 /// What a failing write answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,6 +231,35 @@ impl Store for FaultyStore {
 
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
         self.inner.blob(id).await
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.write(self.inner.add_credential(new)).await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.inner.credential_by_hash(hash).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.inner.credentials(filter, page).await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.write(self.inner.revoke_credential(id, at)).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.write(self.inner.redeem_login_code(code, session, at)).await
     }
 
     async fn close(&self) {

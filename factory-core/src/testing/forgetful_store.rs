@@ -11,10 +11,12 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, EventId, Fence, NewProject, Project, ProjectId, Run, RunId, Seq,
-    Timestamp, WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
-use crate::store::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use crate::store::{
+    Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store, StoreError,
+};
 
 /// The first number that events get while they are not written; the store behind gives them others.
 const PROVISIONAL: i64 = 1 << 40;
@@ -251,6 +253,35 @@ impl Store for ForgetfulStore {
             Some(content) => Ok(content.clone()),
             None => self.inner.blob(id).await,
         }
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.inner.add_credential(new).await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.inner.credential_by_hash(hash).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.inner.credentials(filter, page).await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.inner.revoke_credential(id, at).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.inner.redeem_login_code(code, session, at).await
     }
 
     async fn close(&self) {

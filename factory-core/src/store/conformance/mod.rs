@@ -27,6 +27,7 @@ mod approvals;
 mod blobs;
 mod claims;
 mod commits;
+mod credentials;
 mod events;
 mod projects;
 mod runs;
@@ -45,6 +46,7 @@ pub use approvals::*;
 pub use blobs::*;
 pub use claims::*;
 pub use commits::*;
+pub use credentials::*;
 pub use events::*;
 pub use projects::*;
 pub use runs::*;
@@ -122,6 +124,14 @@ macro_rules! store_conformance {
             a_blob_comes_back_whole
             a_blob_is_kept_once
             an_unknown_blob_is_not_found
+
+            a_credential_comes_back_as_it_was_stored
+            a_credentials_hash_is_unique
+            a_revoked_credential_no_longer_holds
+            credentials_are_listed_in_pages
+            a_login_code_opens_one_session
+            only_a_login_code_that_holds_is_redeemed
+            of_two_that_redeem_a_code_one_gets_the_session
 
             a_closed_store_refuses_everything
         );

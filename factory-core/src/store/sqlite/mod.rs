@@ -5,6 +5,7 @@
 
 mod blob_files;
 mod connection;
+mod credentials;
 mod failure;
 mod health;
 mod migrate;
@@ -31,10 +32,10 @@ use self::health::HealthRecord;
 use self::queries::StoredBlob;
 use self::readers::Readers;
 use self::writer::{Size, Writer};
-use super::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use super::{Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store, StoreError};
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
-    WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 
 pub use self::health::StoreHealth;
@@ -405,6 +406,57 @@ impl Store for SqliteStore {
             StoredBlob::File => Ok(files.read(&id)?),
         };
         self.readers.read("read a blob", read).await
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        let work = move |database: &_| credentials::add(database, &new);
+        self.writer()?
+            .write("add a credential", Size::default(), work)
+            .await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        let hash = *hash;
+        self.readers
+            .read("read a credential", move |database| {
+                credentials::by_hash(database, &hash)
+            })
+            .await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.readers
+            .read("list credentials", move |database| {
+                credentials::list(database, filter, page)
+            })
+            .await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        // Whoever takes a credential back does not wait behind a crowd.
+        let size = Size {
+            urgency: super::Urgency::First,
+            ..Size::default()
+        };
+        let work = move |database: &_| credentials::revoke(database, id, at);
+        self.writer()?.write("revoke a credential", size, work).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        let code = *code;
+        let work = move |database: &_| credentials::redeem(database, &code, session, at);
+        self.writer()?
+            .write("redeem a login code", Size::default(), work)
+            .await
     }
 
     async fn close(&self) {

@@ -176,7 +176,7 @@ pub(super) fn one<T>(
         .transpose()
 }
 
-fn many<T>(
+pub(super) fn many<T>(
     database: &Connection,
     sql: &str,
     parameters: impl Params,

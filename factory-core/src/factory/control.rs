@@ -169,6 +169,7 @@ impl Factory {
             events,
             approval,
             urgency,
+            once: self.once_key(),
             ..Entry::default()
         };
         let (row, _) = self.inner.journal.write(run, None, entry).await?;

@@ -96,6 +96,7 @@ impl Factory {
         let factory = Self {
             inner: Arc::new(inner),
             operator: None,
+            once: None,
         };
         release_orphans(&factory).await?;
         Ok(factory)

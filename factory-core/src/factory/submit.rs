@@ -1,13 +1,17 @@
 //! Filing a run: everything that can be wrong with it is found before it is stored.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Factory, Submit};
 use crate::error::Error;
 use crate::llm::spec::of_file;
 use crate::model::payload::RunCreated;
-use crate::model::{EventKind, NewEvent, Run};
+use crate::model::{CommitId, EventKind, NewEvent, Project, ProjectId, Run};
 use crate::store::NewRun;
+
+/// The commits that the refs of projects lead to, as far as one filing has asked.
+type Bases = HashMap<(ProjectId, Option<String>), CommitId>;
 
 impl Factory {
     /// Files a run as QUEUED and starts nothing. The commit that it starts from is resolved and copied now, so that
@@ -17,6 +21,51 @@ impl Factory {
     /// [`Error::UnknownProject`], [`Error::Llm`] for a model that cannot be opened, [`Error::Vcs`] for a ref that
     /// leads nowhere. In all of these nothing is stored.
     pub async fn submit(&self, submit: Submit) -> Result<Run, Error> {
+        let filed = self.file(vec![submit]).await.map_err(|(_, error)| error)?;
+        filed
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::Internal("no run was filed".to_owned()))
+    }
+
+    /// Files runs as [`Factory::submit`] does, all of them or none, at most [`Submit::MAX_AT_ONCE`]. An error that is
+    /// about one of them says about which.
+    pub async fn submit_all(&self, submits: Vec<Submit>) -> Result<Vec<Run>, Error> {
+        if submits.is_empty() {
+            return Err(Error::BadInput(
+                "there is no goal among what is to be filed".to_owned(),
+            ));
+        }
+        if submits.len() > Submit::MAX_AT_ONCE {
+            return Err(Error::BadInput(format!(
+                "{} goals are more than the {} that are filed at once",
+                submits.len(),
+                Submit::MAX_AT_ONCE
+            )));
+        }
+        self.file(submits).await.map_err(|(place, error)| match place {
+            Some(place) => Error::InList {
+                place,
+                source: Box::new(error),
+            },
+            None => error,
+        })
+    }
+
+    /// Files all or none. An error comes with the place of what it is about.
+    async fn file(&self, submits: Vec<Submit>) -> Result<Vec<Run>, (Option<usize>, Error)> {
+        let mut bases = HashMap::new();
+        let mut new = Vec::with_capacity(submits.len());
+        for (place, submit) in submits.into_iter().enumerate() {
+            let ready = self.ready(submit, &mut bases).await;
+            new.push(ready.map_err(|error| (Some(place), error))?);
+        }
+        let filed = self.inner.journal.create(new, self.once_key()).await;
+        filed.map_err(|error| (None, error.into()))
+    }
+
+    /// Finds everything that can be wrong with a run, and returns what is to be stored.
+    async fn ready(&self, submit: Submit, bases: &mut Bases) -> Result<NewRun, Error> {
         let goal = checked_goal(&submit.goal)?;
         let project = self.inner.reader.project(&submit.project).await?;
         let mut spec = submit.spec;
@@ -31,33 +80,42 @@ impl Factory {
             spec.model = format!("{begin}{}", absolute.display());
         }
         self.inner.reader.models.open(&spec.model)?;
-        let repository = &project.local_path;
-        let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
-        let reader = &self.inner.reader;
-        let base = if let Some(name) = name {
-            reader.vcs.resolve(repository, name).await?
-        } else {
-            reader.vcs.resolve(repository, "HEAD").await?
+        let name = spec.base_ref.as_ref().or(project.settings.base_ref.as_ref());
+        let place = (project.id, name.cloned());
+        let base = match bases.get(&place) {
+            Some(base) => CommitId::clone(base),
+            None => {
+                let base = self.base(&project, place.1.as_deref()).await?;
+                bases.insert(place, base.clone());
+                base
+            }
         };
-        let store = crate::agent::store_of(&reader.folder.project(project.id));
-        reader.vcs.fetch(&store, repository, &base).await?;
-        let tree = reader.vcs.tree_of(&store, &base).await?;
-        reader.check_folder(&project, &tree).await?;
         spec.base = Some(base);
         let created = RunCreated {
             project_id: project.id,
             goal: goal.clone(),
             spec: spec.clone(),
         };
-        let new = NewRun {
+        Ok(NewRun {
             project_id: project.id,
             goal,
             spec,
             priority: submit.priority,
             event: NewEvent::by(self.operator(), EventKind::from(created)),
             at: self.inner.journal.now(),
-        };
-        Ok(self.inner.journal.create(new).await?)
+        })
+    }
+
+    /// Returns the commit that the ref leads to, once it lies in the factory's own store.
+    async fn base(&self, project: &Project, name: Option<&str>) -> Result<CommitId, Error> {
+        let reader = &self.inner.reader;
+        let repository = &project.local_path;
+        let base = reader.vcs.resolve(repository, name.unwrap_or("HEAD")).await?;
+        let store = crate::agent::store_of(&reader.folder.project(project.id));
+        reader.vcs.fetch(&store, repository, &base).await?;
+        let tree = reader.vcs.tree_of(&store, &base).await?;
+        reader.check_folder(project, &tree).await?;
+        Ok(base)
     }
 }
 

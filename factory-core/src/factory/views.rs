@@ -127,6 +127,9 @@ pub struct Submit {
 impl Submit {
     /// The longest goal: 64 KiB.
     pub const MAX_GOAL: usize = 64 << 10;
+
+    /// The most goals that are filed at once.
+    pub const MAX_AT_ONCE: usize = 1000;
 }
 
 /// How a step of the plan stands.

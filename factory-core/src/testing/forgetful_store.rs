@@ -15,7 +15,8 @@ use crate::model::{
     NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 use crate::store::{
-    Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store, StoreError,
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
+    Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
 };
 
 /// The first number that events get while they are not written; the store behind gives them others.
@@ -170,8 +171,12 @@ impl Store for ForgetfulStore {
         self.inner.remove_project(id).await
     }
 
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
-        self.inner.create_run(new).await
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError> {
+        self.inner.create_runs(new, once).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -227,6 +232,43 @@ impl Store for ForgetfulStore {
         events.extend(newer.cloned());
         events.truncate(page.bounded_limit() as usize);
         Ok(events)
+    }
+
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.inner.all_events(page).await
+    }
+
+    async fn newest_event(&self) -> Result<EventId, StoreError> {
+        self.inner.newest_event().await
+    }
+
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError> {
+        self.inner.approvals_of(run, page).await
+    }
+
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError> {
+        self.inner.usage(group, filter, page).await
+    }
+
+    async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        self.inner.run_counts().await
+    }
+
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.remember(once, answer, at).await
+    }
+
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+        self.inner.remembered(scope, key).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError> {
+        self.inner.forget_answers(before, most).await
     }
 
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
@@ -295,6 +337,7 @@ impl Store for ForgetfulStore {
 mod tests {
     use super::*;
     use crate::model::{NewEvent, ProjectSettings, RunSpec, payload};
+    use crate::store::StoreExt as _;
     use crate::store::{Blob, MemoryStore, Urgency};
 
     async fn filed(store: &dyn Store) -> Run {
@@ -333,6 +376,7 @@ mod tests {
             approval: None,
             at: Timestamp::UNKNOWN,
             urgency: Urgency::Normal,
+            once: None,
         }
     }
 

@@ -21,7 +21,10 @@ const SEED_AND_TABLES: &str = concat!(
 );
 
 /// What came after the first schema, in the order in which it is made.
-const LATER: &[&str] = &[include_str!("migrations/003_credentials.sql")];
+const LATER: &[&str] = &[
+    include_str!("migrations/002_answers_and_totals.sql"),
+    include_str!("migrations/003_credentials.sql"),
+];
 
 /// The newest schema's number.
 const NEWEST: i64 = 1 + LATER.len() as i64;

@@ -3,6 +3,7 @@
 //! An answer means that the write is on disk: the log is synced with every transaction. SQLite blocks, so that it is
 //! called on threads of its own, never on those of the async runtime.
 
+mod answers;
 mod blob_files;
 mod connection;
 mod credentials;
@@ -15,6 +16,7 @@ mod rows;
 mod seed;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod writer;
 mod writes;
 
@@ -32,9 +34,12 @@ use self::health::HealthRecord;
 use self::queries::StoredBlob;
 use self::readers::Readers;
 use self::writer::{Size, Writer};
-use super::{Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store, StoreError};
+use super::{
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
+    Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal,
+};
 use crate::model::{
-    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, Fence, NewCredential, NewProject,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
     NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 
@@ -314,9 +319,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
-        let work = move |database: &_| writes::create_run(database, &new);
-        self.writer()?.write("create a run", Size::default(), work).await
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError> {
+        let size = Size {
+            bytes: new.iter().map(|new| 2048 + 2 * new.goal.len()).sum(),
+            urgency: Urgency::Normal,
+        };
+        let work = move |database: &_| writes::create_runs(database, &new, once.as_ref());
+        self.writer()?.write("create runs", size, work).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -376,6 +389,20 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.readers
+            .read("list all events", move |database| {
+                queries::all_events(database, page)
+            })
+            .await
+    }
+
+    async fn newest_event(&self) -> Result<EventId, StoreError> {
+        self.readers
+            .read("find the newest event", queries::newest_event)
+            .await
+    }
+
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
         self.writer()?
             .write("number an approval", Size::default(), writes::next_approval_id)
@@ -397,6 +424,50 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Approval>, StoreError> {
         let work = move |database: &_| queries::open_approvals(database, run, page);
         self.readers.read("list open approvals", work).await
+    }
+
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError> {
+        let work = move |database: &_| queries::approvals_of(database, run, page);
+        self.readers.read("list approvals", work).await
+    }
+
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError> {
+        let work = move |database: &_| totals::usage(database, group, &filter, &page);
+        self.readers.read("sum usage", work).await
+    }
+
+    async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        self.readers.read("count runs", totals::run_counts).await
+    }
+
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError> {
+        let size = Size {
+            bytes: answer.len(),
+            urgency: Urgency::Normal,
+        };
+        let work = move |database: &_| {
+            answers::refuse_repeated(database, Some(&once))?;
+            answers::keep(database, &once, &answer, at)
+        };
+        self.writer()?.write("keep an answer", size, work).await
+    }
+
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+        let (scope, key) = (scope.to_owned(), key.to_owned());
+        let work = move |database: &_| answers::remembered(database, &scope, &key);
+        self.readers.read("find an answer", work).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError> {
+        let work = move |database: &_| answers::forget(database, before, most);
+        self.writer()?
+            .write("forget answers", Size::default(), work)
+            .await
     }
 
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {

@@ -6,6 +6,7 @@ use factory_core::Factory;
 use poem::endpoint::make_sync;
 use poem::{Endpoint, EndpointExt as _, Response, Route};
 
+use crate::api::once::InFlight;
 use crate::api::{self, Defaults};
 use crate::openapi;
 use crate::problem::{Explained, Methods};
@@ -40,6 +41,7 @@ impl App {
             .data(self.factory.clone())
             .data(self.defaults.clone())
             .data(self.pulls.clone())
+            .data(InFlight::default())
             .before(|mut request| async move {
                 request.extensions_mut().insert(crate::guard::Principal {
                     name: "everybody".into(),

@@ -3,6 +3,7 @@
 mod cursor;
 mod events;
 mod models;
+pub(crate) mod once;
 mod paging;
 pub(crate) mod payload;
 mod projects;
@@ -67,6 +68,7 @@ pub(crate) fn describe_answers(generator: &mut SchemaGenerator) {
     generator.subschema_for::<payload::Page<projects::Project>>();
     generator.subschema_for::<projects::ProjectAdded>();
     generator.subschema_for::<payload::Page<runs::Run>>();
+    generator.subschema_for::<runs::FiledRuns>();
     generator.subschema_for::<payload::Page<Event>>();
     generator.subschema_for::<models::Models>();
     generator.subschema_for::<models::PullList>();
@@ -82,6 +84,7 @@ pub(crate) fn describe_bodies(generator: &mut SchemaGenerator) {
     generator.subschema_for::<projects::NewProject>();
     generator.subschema_for::<projects::ProjectPatch>();
     generator.subschema_for::<runs::NewRun>();
+    generator.subschema_for::<runs::NewRuns>();
     generator.subschema_for::<runs::Directive>();
     generator.subschema_for::<runs::Bounds>();
     generator.subschema_for::<models::ModelName>();

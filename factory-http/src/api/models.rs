@@ -75,8 +75,9 @@ impl ModelsApi {
         &self,
         _caller: Admin,
         Data(factory): Data<&Factory>,
-        Body(wanted): Body<ModelName>,
+        body: Body<ModelName>,
     ) -> Result<Reply<ProbedModel>, Problem> {
+        let wanted = body.value;
         Ok(Reply::new(factory.reader().probe_model(&wanted.model).await?))
     }
 
@@ -89,8 +90,9 @@ impl ModelsApi {
         _caller: Admin,
         Data(factory): Data<&Factory>,
         Data(pulls): Data<&Pulls>,
-        Body(wanted): Body<ModelName>,
+        body: Body<ModelName>,
     ) -> Result<Created<Pull>, Problem> {
+        let wanted = body.value;
         let pull = pulls.begin(factory.reader(), wanted.model)?;
         Ok(Created::at(format!("/models/pulls/{}", pull.id), pull))
     }

@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
 
@@ -32,7 +33,29 @@ const MAX_ERRORS: usize = 20;
 
 /// A request's body.
 #[derive(Debug)]
-pub(crate) struct Body<T>(pub(crate) T);
+pub(crate) struct Body<T> {
+    /// What it says.
+    pub(crate) value: T,
+    /// What tells it from another one.
+    pub(crate) digest: Digest,
+}
+
+/// The SHA-256 of a request's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digest([u8; 32]);
+
+impl Digest {
+    /// Returns the digest of these bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 impl<T: JsonSchema + Send> Payload for Body<T> {
     const CONTENT_TYPE: &'static str = JSON;
@@ -55,7 +78,10 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> ParsePayload for Body<T>
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_media_type", detail).into());
         }
         let bytes = body.take()?.into_bytes().await?;
-        Ok(Self(read(&bytes)?))
+        Ok(Self {
+            value: read(&bytes)?,
+            digest: Digest::of(&bytes),
+        })
     }
 }
 
@@ -186,9 +212,12 @@ impl<T> Reply<T> {
         self
     }
 
-    /// Returns the answer with the mark of one that was given before.
+    /// Marks an answer that was given before.
     #[must_use]
-    pub(crate) fn replayed(mut self) -> Self {
+    pub(crate) fn replayed_if(mut self, replayed: bool) -> Self {
+        if !replayed {
+            return self;
+        }
         self.headers.push((
             HeaderName::from_static("idempotency-replayed"),
             HeaderValue::from_static("true"),
@@ -231,11 +260,11 @@ impl<T> Created<T> {
         Self { reply }
     }
 
-    /// Returns the answer with the mark of one that was given before.
+    /// Marks an answer that was given before.
     #[must_use]
-    pub(crate) fn replayed(self) -> Self {
+    pub(crate) fn replayed_if(self, replayed: bool) -> Self {
         Self {
-            reply: self.reply.replayed(),
+            reply: self.reply.replayed_if(replayed),
         }
     }
 }
@@ -282,6 +311,11 @@ fn text_header(name: &str, description: &str, required: bool) -> MetaHeader {
     }
 }
 
+fn replayed_header() -> MetaHeader {
+    let description = "`true` where the same `Idempotency-Key` was answered before: nothing was done anew.";
+    text_header("Idempotency-Replayed", description, false)
+}
+
 impl<T: Serialize + JsonSchema + Send> ApiResponse for Reply<T> {
     fn meta() -> MetaResponses {
         let tag = text_header(
@@ -289,7 +323,8 @@ impl<T: Serialize + JsonSchema + Send> ApiResponse for Reply<T> {
             "Names this very state, for `If-Match`; not everywhere.",
             false,
         );
-        response_of::<T>(200, "As asked.", vec![tag])
+        let replayed = replayed_header();
+        response_of::<T>(200, "As asked.", vec![tag, replayed])
     }
 
     fn register(registry: &mut Registry) {
@@ -300,11 +335,7 @@ impl<T: Serialize + JsonSchema + Send> ApiResponse for Reply<T> {
 impl<T: Serialize + JsonSchema + Send> ApiResponse for Created<T> {
     fn meta() -> MetaResponses {
         let location = text_header("Location", "Where it is from now on.", true);
-        let replayed = text_header(
-            "Idempotency-Replayed",
-            "`true` where the same key was answered before: nothing was made anew.",
-            false,
-        );
+        let replayed = replayed_header();
         response_of::<T>(201, "It was made.", vec![location, replayed])
     }
 

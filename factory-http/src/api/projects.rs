@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Tag;
+use super::once::{self, InFlight, KeyHeader};
 use super::paging::List;
 use super::payload::{Body, Created, Done, Page, Reply, shown};
 use crate::guard::{Admin, Viewer};
@@ -184,8 +185,13 @@ impl ProjectsApi {
         &self,
         caller: Admin,
         Data(factory): Data<&Factory>,
-        Body(new): Body<NewProject>,
+        Data(in_flight): Data<&InFlight>,
+        /// A key under which it is done at most once.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        body: Body<NewProject>,
     ) -> Result<Created<ProjectAdded>, Problem> {
+        let Body { value: new, digest } = body;
         let path = PathBuf::from(new.local_path);
         if !path.is_absolute() {
             return Err(Problem::new(
@@ -205,7 +211,11 @@ impl ProjectsApi {
             init: new.init,
             try_now: new.try_now,
         };
-        let added = factory.acting_as(&caller.0.name).add_project(add).await?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /projects", &digest)?;
+        let made = request
+            .make(async |factory| factory.add_project(add).await)
+            .await?;
+        let (added, replayed) = (made.value, made.replayed);
         let location = format!("/projects/{}", added.project.id);
         let added = ProjectAdded {
             project: added.project.into(),
@@ -214,7 +224,7 @@ impl ProjectsApi {
             setup_report: added.setup.map(Report::from),
             check_reports: added.checks.into_iter().map(Report::from).collect(),
         };
-        Ok(Created::at(location, added))
+        Ok(Created::at(location, added).replayed_if(replayed))
     }
 
     /// Lists projects in the order of their numbers
@@ -261,8 +271,9 @@ impl ProjectsApi {
         Data(factory): Data<&Factory>,
         /// The project.
         project_id: Path<i64>,
-        Body(patch): Body<ProjectPatch>,
+        body: Body<ProjectPatch>,
     ) -> Result<Reply<Project>, Problem> {
+        let patch = body.value;
         let project = factory.reader().project_by_id(ProjectId(project_id.0)).await?;
         let mut settings = project.settings;
         let kept = |text: String| Some(text).filter(|text| !text.is_empty());

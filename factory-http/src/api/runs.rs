@@ -13,6 +13,7 @@ use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::once::{self, InFlight, KeyHeader, Made};
 use super::paging::List;
 use super::payload::{Body, Created, Page, Reply};
 use super::{Defaults, Tag};
@@ -225,6 +226,22 @@ impl NewRun {
     }
 }
 
+/// Goals to be filed together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRuns {
+    /// The goals, in the order in which they are numbered.
+    #[schemars(length(min = 1, max = 1000))]
+    runs: Vec<NewRun>,
+}
+
+/// Runs that were filed together.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FiledRuns {
+    /// The runs, in the order of their goals.
+    items: Vec<Run>,
+}
+
 /// What the operator tells the agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -250,12 +267,50 @@ impl RunsApi {
         caller: Operator,
         Data(factory): Data<&Factory>,
         Data(defaults): Data<&Defaults>,
-        Body(new): Body<NewRun>,
+        Data(in_flight): Data<&InFlight>,
+        /// A key under which it is done at most once.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        body: Body<NewRun>,
     ) -> Result<Created<Run>, Problem> {
+        let Body { value: new, digest } = body;
         let submit = new.into_submit(&caller.0, defaults)?;
-        let run = factory.acting_as(&caller.0.name).submit(submit).await?;
-        let location = format!("/runs/{}", run.id);
-        Ok(Created::at(location, run.into()))
+        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /runs", &digest)?;
+        created(
+            request
+                .write(async |factory| Ok([factory.submit(submit).await?]))
+                .await?,
+        )
+    }
+
+    /// Files several goals as runs: all of them, or none
+    ///
+    /// They are numbered in their order. What is wrong with one of them is named with its place.
+    #[oai(path = "/bulk", method = "post", operation_id = "create_runs")]
+    async fn create_all(
+        &self,
+        caller: Operator,
+        Data(factory): Data<&Factory>,
+        Data(defaults): Data<&Defaults>,
+        Data(in_flight): Data<&InFlight>,
+        /// A key under which it is done at most once.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        body: Body<NewRuns>,
+    ) -> Result<Created<FiledRuns>, Problem> {
+        let Body { value: new, digest } = body;
+        let submits: Result<Vec<Submit>, Problem> = new
+            .runs
+            .into_iter()
+            .map(|new| new.into_submit(&caller.0, defaults))
+            .collect();
+        let submits = submits?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /runs/bulk", &digest)?;
+        let made = request
+            .write(async |factory| factory.submit_all(submits).await)
+            .await?;
+        let items = made.value.into_iter().map(Run::from).collect();
+        Ok(Created::at("/runs", FiledRuns { items }).replayed_if(made.replayed))
     }
 
     /// Lists runs, newest first
@@ -354,10 +409,20 @@ impl RunsApi {
         Data(factory): Data<&Factory>,
         /// The run.
         run_id: Path<i64>,
-        Body(told): Body<Directive>,
+        Data(in_flight): Data<&InFlight>,
+        /// A key under which it is told at most once.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        body: Body<Directive>,
     ) -> Result<Reply<Run>, Problem> {
-        let factory = factory.acting_as(&caller.0.name);
-        Ok(reply(factory.direct(RunId(run_id.0), &told.directive).await?))
+        let Body { value: told, digest } = body;
+        let operation = format!("POST /runs/{}/directive", run_id.0);
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
+        let run = RunId(run_id.0);
+        let made = request
+            .write(async |factory| Ok([factory.direct(run, &told.directive).await?]))
+            .await?;
+        Ok(replied(made))
     }
 
     /// Changes what a run may spend
@@ -370,12 +435,24 @@ impl RunsApi {
         Data(factory): Data<&Factory>,
         /// The run.
         run_id: Path<i64>,
-        Body(bounds): Body<Bounds>,
+        body: Body<Bounds>,
     ) -> Result<Reply<Run>, Problem> {
+        let bounds = body.value;
         let run = factory.reader().row(RunId(run_id.0)).await?;
         let factory = factory.acting_as(&caller.0.name);
         Ok(reply(factory.raise(run.id, bounds.over(run.spec.budget)).await?))
     }
+}
+
+fn created(made: Made<[model::Run; 1]>) -> Result<Created<Run>, Problem> {
+    let [run] = made.value;
+    let location = format!("/runs/{}", run.id);
+    Ok(Created::at(location, Run::from(run)).replayed_if(made.replayed))
+}
+
+fn replied(made: Made<[model::Run; 1]>) -> Reply<Run> {
+    let [run] = made.value;
+    reply(run).replayed_if(made.replayed)
 }
 
 fn reply(run: model::Run) -> Reply<Run> {

@@ -25,6 +25,10 @@ impl From<Error> for Problem {
             ),
             _ => None,
         };
+        let place = match &error {
+            Error::InList { place, .. } => Some(*place),
+            _ => None,
+        };
         let failure = Failure::from(error);
         let mut detail = failure.message;
         for cause in failure.causes {
@@ -32,6 +36,10 @@ impl From<Error> for Problem {
             detail.push_str(&cause);
         }
         let mut problem = Self::new(status, code, detail);
+        if let Some(place) = place {
+            let message = problem.detail.clone();
+            problem = problem.at(format!("/runs/{place}"), message);
+        }
         problem.allowed = allowed;
         if matches!(
             status,
@@ -47,6 +55,7 @@ impl From<Error> for Problem {
 fn classify(error: &Error) -> (StatusCode, &'static str) {
     match error {
         full if full.is_storage_full() => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+        Error::InList { source, .. } => classify(source),
         Error::UnknownProject(_) | Error::Store(StoreError::NotFound { .. }) => {
             (StatusCode::NOT_FOUND, "not_found")
         }

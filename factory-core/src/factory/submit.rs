@@ -6,7 +6,7 @@ use super::{Factory, Submit};
 use crate::error::Error;
 use crate::llm::spec::of_file;
 use crate::model::payload::RunCreated;
-use crate::model::{EventKind, NewEvent, Run};
+use crate::model::{EventKind, NewEvent, Project, Run, RunSpec};
 use crate::store::NewRun;
 
 impl Factory {
@@ -17,9 +17,27 @@ impl Factory {
     /// [`Error::UnknownProject`], [`Error::Llm`] for a model that cannot be opened, [`Error::Vcs`] for a ref that
     /// leads nowhere. In all of these nothing is stored.
     pub async fn submit(&self, submit: Submit) -> Result<Run, Error> {
-        let goal = checked_goal(&submit.goal)?;
         let project = self.inner.reader.project(&submit.project).await?;
-        let mut spec = submit.spec;
+        let spec = match &submit.spec.origin {
+            Some(origin) => self.continued(&project, &submit, origin).await?,
+            // A caller names a ref and never a commit: the factory resolves it.
+            None => RunSpec {
+                base: None,
+                ..submit.spec.clone()
+            },
+        };
+        self.file(&project, submit.goal, spec, submit.priority).await
+    }
+
+    /// Files a run of a project. Where the spec has no base, its ref is resolved.
+    pub(super) async fn file(
+        &self,
+        project: &Project,
+        goal: String,
+        mut spec: RunSpec,
+        priority: i64,
+    ) -> Result<Run, Error> {
+        let goal = checked_goal(&goal)?;
         if let Some((begin, file)) = of_file(&spec.model) {
             // The run may be resumed from another folder.
             let absolute = std::path::absolute(Path::new(file));
@@ -30,19 +48,20 @@ impl Factory {
             })?;
             spec.model = format!("{begin}{}", absolute.display());
         }
-        self.inner.reader.models.open(&spec.model)?;
-        let repository = &project.local_path;
-        let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
         let reader = &self.inner.reader;
-        let base = if let Some(name) = name {
-            reader.vcs.resolve(repository, name).await?
+        reader.models.open(&spec.model)?;
+        let repository = &project.local_path;
+        let base = if let Some(base) = spec.base.take() {
+            base
         } else {
-            reader.vcs.resolve(repository, "HEAD").await?
+            let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
+            reader.vcs.resolve(repository, name.unwrap_or("HEAD")).await?
         };
         let store = crate::agent::store_of(&reader.folder.project(project.id));
         reader.vcs.fetch(&store, repository, &base).await?;
         let tree = reader.vcs.tree_of(&store, &base).await?;
-        reader.check_folder(&project, &tree).await?;
+        reader.check_folder(project, &tree).await?;
+        self.hold_start(project, &spec).await?;
         spec.base = Some(base);
         let created = RunCreated {
             project_id: project.id,
@@ -53,7 +72,7 @@ impl Factory {
             project_id: project.id,
             goal,
             spec,
-            priority: submit.priority,
+            priority,
             event: NewEvent::by(self.operator(), EventKind::from(created)),
             at: self.inner.journal.now(),
         };

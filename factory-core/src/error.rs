@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::environment::EnvironmentError;
 use crate::journal::JournalError;
 use crate::llm::LlmError;
-use crate::model::{InvalidTransition, RunId};
+use crate::model::{Refusal, RunId, Verb};
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
 use crate::vcs::VcsError;
@@ -30,14 +30,14 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
-    /// The run's status does not allow it.
+    /// The run does not allow it as it stands; the source says what it allows.
     #[error("run {run}: {source}")]
     NotAllowed {
         /// The run.
         run: RunId,
-        /// Why. Not the source of the chain, because the text has it whole.
+        /// Why, and what is allowed. The text has it whole.
         #[source]
-        source: InvalidTransition,
+        source: Refusal,
     },
     /// What was reviewed is not what stands there now.
     #[error("run {run}: {detail}")]
@@ -90,6 +90,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the verbs that the run allows instead, where it refused one.
+    pub fn allowed(&self) -> Option<&[Verb]> {
+        match self {
+            Self::NotAllowed { source, .. } => Some(&source.allowed),
+            _ => None,
+        }
+    }
+
     /// Returns whether a disk is full, or a quota. What was asked may be asked again once there is room.
     pub fn is_storage_full(&self) -> bool {
         use std::io::ErrorKind;
@@ -116,7 +124,10 @@ fn owner(pid: Option<u32>) -> String {
 impl From<JournalError> for Error {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Refused { run, source } => Self::NotAllowed { run, source },
+            JournalError::Refused { run, source } => Self::NotAllowed {
+                run,
+                source: source.into(),
+            },
             JournalError::Store(error) => Self::Store(error),
         }
     }

@@ -18,7 +18,8 @@ use factory_core::environment::{
 use factory_core::model::{CommitId, TreeId};
 use factory_core::sandbox::{CommandSpec, Exit, Limits, Network, Sandbox};
 use factory_core::vcs::{
-    Checkout, Diff, Located, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError,
+    Checkout, Diff, FileDiff, FilePatch, Located, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs,
+    VcsError,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +64,27 @@ impl Vcs for OneTree {
     }
 
     async fn locate(&self, _: &Path) -> Result<Located, VcsError> {
+        unreachable!()
+    }
+    async fn changed_files(
+        &self,
+        _: &Path,
+        _: &TreeId,
+        _: &TreeId,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<FileDiff>, VcsError> {
+        unreachable!()
+    }
+    async fn file_patch(
+        &self,
+        _: &Path,
+        _: &TreeId,
+        _: &TreeId,
+        _: &str,
+        _: u64,
+        _: usize,
+    ) -> Result<Option<FilePatch>, VcsError> {
         unreachable!()
     }
     async fn has_folder(&self, _: &Path, _: &TreeId, _: &str) -> Result<bool, VcsError> {

@@ -157,11 +157,11 @@ async fn a_stop_of_a_resting_run_ends_it_and_tidies_up() {
     let budget = factory_core::model::Budget::default();
     assert!(matches!(
         shop.factory.raise(run.id, budget).await,
-        Err(Error::Conflict { .. })
+        Err(Error::NotAllowed { .. })
     ));
     assert!(matches!(
         shop.factory.direct(run.id, "go on").await,
-        Err(Error::Conflict { .. })
+        Err(Error::NotAllowed { .. })
     ));
     assert!(matches!(
         shop.factory.stop(run.id).await,
@@ -292,19 +292,19 @@ async fn a_question_waits_for_its_answer() {
     };
     assert!(matches!(
         shop.factory.approve(run.id, tree).await,
-        Err(Error::Conflict { .. })
+        Err(Error::NotAllowed { .. })
     ));
     shop.factory.answer(run.id, "forty-two").await.unwrap();
     assert!(matches!(
         shop.factory.answer(run.id, "again").await,
-        Err(Error::Conflict { .. })
+        Err(Error::NotAllowed { .. })
     ));
     let rested = shop.factory.drive(run.id).await.unwrap();
     assert_eq!(rested.status, RunStatus::AwaitingApproval, "{:?}", rested.detail);
     assert!(
         matches!(
             shop.factory.answer(run.id, "yes").await,
-            Err(Error::Conflict { .. })
+            Err(Error::NotAllowed { .. })
         ),
         "a tree is no question"
     );

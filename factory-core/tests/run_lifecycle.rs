@@ -90,7 +90,7 @@ async fn only_the_tree_that_is_offered_can_be_approved_and_only_once() {
     assert_eq!(count(&shop.events(run.id).await, "APPROVAL_DECIDED"), 1);
     assert!(matches!(
         shop.factory.approve(run.id, approve).await,
-        Err(Error::Conflict { .. })
+        Err(Error::NotAllowed { .. })
     ));
 }
 

@@ -148,10 +148,18 @@ fn classify(error: &Error) -> (FailureKind, Option<String>) {
                     .to_owned(),
             ),
         ),
-        Error::NotAllowed { run, .. } => (
-            FailureKind::NotAllowed,
-            Some(format!("`factory show {run}` says what it allows now")),
-        ),
+        Error::NotAllowed { run, source } => {
+            let verbs: Vec<&str> = source.allowed.iter().map(|verb| verb.as_str()).collect();
+            let remedy = if verbs.is_empty() {
+                format!("`factory show {run}` says how it stands")
+            } else {
+                format!(
+                    "it allows now: {}; `factory show {run}` says more",
+                    verbs.join(", ")
+                )
+            };
+            (FailureKind::NotAllowed, Some(remedy))
+        }
         Error::Conflict { run, .. } => (
             FailureKind::Conflict,
             Some(format!(
@@ -177,10 +185,10 @@ mod tests {
 
     #[test]
     fn a_refused_change_is_told_once_with_a_way_out() {
-        let source = RunStatus::Complete.after(Transition::Pause).unwrap_err();
+        let refused = RunStatus::Complete.after(Transition::Pause).unwrap_err();
         let failure = Failure::from(Error::NotAllowed {
             run: RunId(7),
-            source,
+            source: refused.into(),
         });
         assert_eq!(
             failure,
@@ -188,7 +196,7 @@ mod tests {
                 kind: FailureKind::NotAllowed,
                 message: "run 7: a run that is COMPLETE cannot be paused".to_owned(),
                 causes: vec![],
-                remedy: Some("`factory show 7` says what it allows now".to_owned()),
+                remedy: Some("`factory show 7` says how it stands".to_owned()),
             }
         );
     }

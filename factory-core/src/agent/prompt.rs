@@ -1,6 +1,7 @@
 //! The words that the model reads. Pure; the standing text is byte-identical for every call, because local models
 //! keep what they have read of an unchanged beginning.
 
+pub(super) mod earlier;
 pub(super) mod led;
 
 use std::collections::HashMap;
@@ -29,8 +30,9 @@ Rules:
 - You cannot commit or declare the work done; the checks and the operator decide.";
 
 /// The sources of all that the model reads by itself: a change of a word in them changes what a run measures.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 11] = [
     include_str!("prompt.rs"),
+    include_str!("prompt/earlier.rs"),
     include_str!("prompt/led.rs"),
     include_str!("dialect/weak.rs"),
     include_str!("dialect/acts.rs"),
@@ -117,6 +119,9 @@ pub(super) fn opening(state: &State, surroundings: &Surroundings) -> String {
             },
             surroundings.top_level.join("\n")
         );
+    }
+    if let Some(earlier) = earlier::work(state) {
+        let _ = writeln!(text, "\n{earlier}");
     }
     if state.spec.approval == ApprovalPolicy::Unattended {
         text.push_str("\nNo operator is there to answer questions. Where something is open, choose the simplest reading and say so in finish_step.\n");

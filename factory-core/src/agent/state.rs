@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::prompt::earlier::comment;
 use crate::model::payload::{
     self, ApprovalRequested, CheckFinished, CheckStarted, CommitCreated, LlmFailure, LlmRequested,
     LlmResponded, MessageRef, ModelReady, Operation, Role, ToolFinished,
 };
 use crate::model::{
     ApprovalSubject, BlobId, Decision, DecisionKind, Event, EventKind, Plan, Protocol, RunSpec, RunStatus,
-    Seq, StepId, Timestamp, TreeId, Usage,
+    Seq, Start, StepId, Timestamp, TreeId, Usage,
 };
 use crate::tools::Tool;
 
@@ -156,6 +157,12 @@ impl State {
                 self.pending.push(Pending::Directive {
                     seq: event.seq,
                     text: directive.text.clone(),
+                });
+            }
+            EventKind::ReviewCommented(commented) => {
+                self.pending.push(Pending::Directive {
+                    seq: event.seq,
+                    text: comment(&commented.comment),
                 });
             }
             EventKind::SetupFinished(finished) => {
@@ -491,7 +498,12 @@ impl State {
         }
     }
 
-    /// Returns the tree that the work starts from.
+    /// Returns the earlier work that the checkout begins with, where that is more than the base.
+    pub(crate) fn start(&self) -> Option<&Start> {
+        self.spec.origin.as_ref()?.start.as_ref()
+    }
+
+    /// Returns the tree that the work is compared with.
     pub(crate) fn base_tree(&self) -> Option<&TreeId> {
         match &self.setup {
             Setup::Done(finished) => Some(&finished.base_tree),

@@ -1,25 +1,26 @@
 //! The operator's verbs on a run. Each answers when it is stored; after a pause's or stop's answer no effect starts.
 
-use super::{ApproveTree, Factory};
+use super::Factory;
 use crate::error::Error;
 use crate::gate::Closing;
-use crate::journal::Entry;
+use crate::journal::{Entry, JournalError};
 use crate::model::payload::{
-    ApprovalDecided, BudgetRaised, DirectiveReceived, RunPaused, RunResumed, RunStopped,
+    BudgetRaised, DirectiveReceived, ReviewCommented, RunPaused, RunResumed, RunStopped,
 };
-use crate::model::{
-    Approval, ApprovalSubject, Budget, Decision, DecisionKind, EventKind, NewEvent, Run, RunId, StatusReason,
-};
+use crate::model::{Approval, Budget, Comment, EventKind, NewEvent, Run, RunId, StatusReason, Verb};
 use crate::store::{ApprovalChange, Page, Urgency};
 
-/// The longest directive, answer or reason: 64 KiB.
+/// The longest directive, comment, answer or reason: 64 KiB.
 const MAX_TEXT: usize = 64 << 10;
+
+/// The longest path that a comment names.
+const MAX_PATH: usize = 4096;
 
 impl Factory {
     /// Pauses the run: a generation is cut, a running command or check may end and is recorded.
     /// [`Error::NotAllowed`] where the run rests already.
     pub async fn pause(&self, run: RunId) -> Result<Run, Error> {
-        self.require(run, crate::model::Transition::Pause).await?;
+        self.require(run, Verb::Pause).await?;
         let _no_start = self.inner.workers.close(run, Closing::Pause).await;
         let paused = RunPaused {
             reason: StatusReason::Operator,
@@ -31,12 +32,13 @@ impl Factory {
 
     /// Lets a paused run go on: it is QUEUED again.
     pub async fn resume(&self, run: RunId) -> Result<Run, Error> {
+        self.require(run, Verb::Resume).await?;
         self.say(run, RunResumed {}.into(), None, Urgency::Normal).await
     }
 
     /// Ends the run for good: whatever it runs is killed with all its processes.
     pub async fn stop(&self, run: RunId) -> Result<Run, Error> {
-        self.require(run, crate::model::Transition::Stop).await?;
+        self.require(run, Verb::Stop).await?;
         let no_start = self.inner.workers.close(run, Closing::Stop).await;
         let stopped = RunStopped {
             detail: Some("stopped by the operator".to_owned()),
@@ -59,105 +61,44 @@ impl Factory {
     /// Steers the run: the text is delivered with the next model call.
     pub async fn direct(&self, run: RunId, text: &str) -> Result<Run, Error> {
         let text = checked(text, "directive")?;
-        self.require_open(run, "takes no directives").await?;
+        self.require(run, Verb::Direct).await?;
         self.say(run, DirectiveReceived { text }.into(), None, Urgency::Normal)
             .await
     }
 
-    /// Answers the question that the run asks.
-    pub async fn answer(&self, run: RunId, text: &str) -> Result<Run, Error> {
-        let text = checked(text, "answer")?;
-        let asked = self.asked(run).await?;
-        match asked.subject {
-            ApprovalSubject::Question { .. } => self.decide(asked, DecisionKind::Answered, Some(text)).await,
-            _ => Err(conflict(
-                run,
-                "it asks for an approval, not for an answer; use approve or reject",
-            )),
-        }
-    }
-
-    /// Approves the tree that the run offers, and no other: [`Error::Conflict`] where it is not the one given.
-    pub async fn approve(&self, run: RunId, approve: ApproveTree) -> Result<Run, Error> {
-        let asked = self.asked(run).await?;
-        let ApprovalSubject::Tree { tree, .. } = &asked.subject else {
-            return Err(conflict(run, "it offers no tree; it asks something else"));
-        };
-        if *tree != approve.tree {
-            let detail = format!(
-                "it offers tree {tree}, not {}; look at the diff again",
-                approve.tree
-            );
-            return Err(Error::Conflict { run, detail });
-        }
-        let message = approve
-            .message
-            .map(|message| checked(&message, "commit message"))
-            .transpose()?;
-        self.decide(asked, DecisionKind::Approved, message).await
-    }
-
-    /// Rejects what the run offers; the reason goes to the agent as a directive, and the run goes on.
-    pub async fn reject(&self, run: RunId, because: &str) -> Result<Run, Error> {
-        let because = checked(because, "reason")?;
-        let asked = self.asked(run).await?;
-        self.decide(asked, DecisionKind::Rejected, Some(because)).await
+    /// Comments on the run's changes. The agent hears it with its next model call, in order with what is directed; a run
+    /// that waits for an approval goes on and hears it when that is rejected.
+    ///
+    /// [`Error::BadInput`] for a text that is empty or too long, a path that is no path within a repository, and a line
+    /// that is 0 or of no file.
+    pub async fn comment(&self, run: RunId, comment: Comment) -> Result<Run, Error> {
+        let comment = checked_comment(comment)?;
+        self.require(run, Verb::Comment).await?;
+        self.say(run, ReviewCommented { comment }.into(), None, Urgency::Normal)
+            .await
     }
 
     /// Sets the run's bounds anew. A run that is paused because they were spent may then be resumed.
     pub async fn raise(&self, run: RunId, budget: Budget) -> Result<Run, Error> {
-        self.require_open(run, "spends nothing").await?;
+        self.require(run, Verb::Raise).await?;
         self.say(run, BudgetRaised { budget }.into(), None, Urgency::Normal)
             .await
     }
 
-    async fn require_open(&self, run: RunId, what: &str) -> Result<(), Error> {
-        let status = self.inner.journal.store().run(run).await?.status;
-        if status.is_final() {
-            return Err(conflict(run, &format!("it is {status} and {what} any more")));
-        }
-        Ok(())
-    }
-
-    async fn require(&self, run: RunId, transition: crate::model::Transition) -> Result<(), Error> {
-        let row = self.inner.journal.store().run(run).await?;
-        match row.status.after(transition) {
-            Ok(_) => Ok(()),
-            Err(source) => Err(Error::NotAllowed { run, source }),
-        }
-    }
-
-    async fn asked(&self, run: RunId) -> Result<Approval, Error> {
+    /// Returns the run and what it asks, where it allows the verb.
+    pub(super) async fn require(&self, run: RunId, verb: Verb) -> Result<(Run, Option<Approval>), Error> {
         let store = self.inner.journal.store();
         let row = store.run(run).await?;
-        let open = store.open_approvals(Some(run), Page::first(1)).await?;
-        let status = row.status;
-        open.into_iter()
-            .next()
-            .ok_or_else(|| conflict(run, &format!("it is {status} and asks nothing")))
+        let asked = store.open_approvals(Some(run), Page::first(1)).await?;
+        let asked = asked.into_iter().next();
+        let kind = asked.as_ref().map(|approval| approval.subject.kind());
+        match row.refusal(verb, kind) {
+            None => Ok((row, asked)),
+            Some(source) => Err(Error::NotAllowed { run, source }),
+        }
     }
 
-    async fn decide(&self, asked: Approval, kind: DecisionKind, text: Option<String>) -> Result<Run, Error> {
-        let decision = Decision {
-            kind,
-            text,
-            by: self.operator(),
-            at: self.inner.journal.now(),
-        };
-        let decided = ApprovalDecided {
-            approval: Some(asked.id),
-            subject: asked.subject,
-            decision: decision.clone(),
-        };
-        let change = ApprovalChange::Decide {
-            id: asked.id,
-            decision,
-        };
-        self.say(asked.run_id, decided.into(), Some(change), Urgency::Normal)
-            .await
-    }
-
-    async fn say(
+    pub(super) async fn say(
         &self,
         run: RunId,
         kind: EventKind,
@@ -172,19 +113,43 @@ impl Factory {
             once: self.once_key(),
             ..Entry::default()
         };
-        let (row, _) = self.inner.journal.write(run, None, entry).await?;
-        Ok(row)
+        match self.inner.journal.write(run, None, entry).await {
+            Ok((row, _)) => Ok(row),
+            // It moved on between the question and the write.
+            Err(JournalError::Refused { run, source }) => {
+                let mut refusal = crate::model::Refusal::from(source);
+                let store = self.inner.journal.store();
+                let asked = store.open_approvals(Some(run), Page::first(1)).await?;
+                let kind = asked.first().map(|approval| approval.subject.kind());
+                refusal.allowed = store.run(run).await?.verbs(kind);
+                Err(Error::NotAllowed { run, source: refusal })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
-fn conflict(run: RunId, detail: &str) -> Error {
-    Error::Conflict {
-        run,
-        detail: detail.to_owned(),
+fn checked_comment(mut comment: Comment) -> Result<Comment, Error> {
+    comment.text = checked(&comment.text, "comment")?;
+    if let Some(path) = &comment.path {
+        let is_path = !path.is_empty() && path.len() <= MAX_PATH && !path.starts_with('/');
+        if !is_path || path.chars().any(char::is_control) {
+            return Err(Error::BadInput(format!(
+                "`{}` is no path within the repository; name the file as the diff does",
+                path.chars().take(200).collect::<String>().escape_debug()
+            )));
+        }
+    }
+    match (&comment.path, comment.line) {
+        (_, Some(0)) => Err(Error::BadInput(
+            "there is no line 0; lines are counted from 1".to_owned(),
+        )),
+        (None, Some(_)) => Err(Error::BadInput("the comment names a line and no file".to_owned())),
+        _ => Ok(comment),
     }
 }
 
-fn checked(text: &str, what: &str) -> Result<String, Error> {
+pub(super) fn checked(text: &str, what: &str) -> Result<String, Error> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Error::BadInput(format!("the {what} is empty")));

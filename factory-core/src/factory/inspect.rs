@@ -1,12 +1,11 @@
-//! Looking at runs: rows, events, plans, diffs.
+//! Looking at runs: rows, events, plans.
 
 use super::views::step_views;
-use super::{Reader, RunDiff, RunView, StepState};
-use crate::agent::{self, State};
+use super::{Reader, RunView, StepState, StepView};
+use crate::agent::State;
 use crate::error::Error;
-use crate::model::{Approval, ApprovalId, ApprovalSubject, BlobId, Event, EventId, Run, RunId, Seq};
+use crate::model::{Approval, ApprovalId, BlobId, Event, EventId, Run, RunId, Seq};
 use crate::store::{Page, Remembered, RunCounts, RunFilter, StoreError, UsageFilter, UsageGroup, UsageTotal};
-use crate::vcs::Diff;
 
 impl Reader {
     /// Returns the run with what an operator wants to see of it.
@@ -18,24 +17,20 @@ impl Reader {
             None => None,
         };
         let open = self.store.open_approvals(Some(id), Page::first(1)).await?;
-        let steps = step_views(state.plan.as_ref(), |step| {
-            if state.finished_steps.contains(&step) {
-                StepState::Finished
-            } else if state.active_step == Some(step) {
-                StepState::Active
-            } else {
-                StepState::Waiting
-            }
-        });
         Ok(RunView {
             project,
-            allowed: run.allowed(),
-            steps,
+            allowed: run.verbs(open.first().map(|approval| approval.subject.kind())),
+            steps: steps(&state),
             open_approval: open.into_iter().next(),
             last_check: state.last_check,
             sandbox: self.surroundings().await.sandbox.level().clone(),
             run,
         })
+    }
+
+    /// Returns the run's plan, step by step; empty before there is one.
+    pub async fn plan(&self, run: RunId) -> Result<Vec<StepView>, Error> {
+        Ok(steps(&self.state(run).await?))
     }
 
     /// Returns the run's row alone.
@@ -79,11 +74,6 @@ impl Reader {
         Ok(self.store.run_counts().await?)
     }
 
-    /// Returns the approvals that wait for a decision, in the order of their numbers.
-    pub async fn open_approvals(&self, page: Page<ApprovalId>) -> Result<Vec<Approval>, Error> {
-        Ok(self.store.open_approvals(None, page).await?)
-    }
-
     /// Returns all that the run ever asked, in the order of the numbers.
     pub async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, Error> {
         self.store.run(run).await?;
@@ -98,51 +88,6 @@ impl Reader {
     /// Returns a stored text, as an event names it.
     pub async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, Error> {
         Ok(self.store.blob(id).await?)
-    }
-
-    /// Returns what the run has changed: the tree that it offers, or offered last, against its base; before that the
-    /// newest checkpoint.
-    pub async fn diff(&self, id: RunId) -> Result<RunDiff, Error> {
-        let run = self.store.run(id).await?;
-        let state = self.state(id).await?;
-        let base = run.base_commit.clone().or(run.spec.base.clone());
-        let (Some(project), Some(base)) = (run.project_id, base) else {
-            return Err(Error::Conflict {
-                run: id,
-                detail: "it has no base commit, so there is no diff".to_owned(),
-            });
-        };
-        let offered = self.store.open_approvals(Some(id), Page::first(1)).await?;
-        let offered = offered.into_iter().find_map(|approval| match approval.subject {
-            ApprovalSubject::Tree { tree, .. } => Some(tree),
-            _ => None,
-        });
-        let tree = offered
-            .or_else(|| state.commit.as_ref().map(|commit| commit.tree.clone()))
-            .or_else(|| state.proof.as_ref().map(|(_, check)| check.tree.clone()))
-            .or_else(|| {
-                state
-                    .checkpoint
-                    .as_ref()
-                    .map(|checkpoint| checkpoint.tree.clone())
-            });
-        let diff = match (&tree, state.base_tree()) {
-            (Some(tree), Some(base)) => {
-                let store = agent::store_of(&self.folder.project(project));
-                self.vcs.diff(&store, base, tree, &[]).await?
-            }
-            _ => Diff {
-                files: Vec::new(),
-                text: String::new(),
-                truncated: false,
-            },
-        };
-        Ok(RunDiff {
-            run_id: id,
-            base,
-            tree,
-            diff,
-        })
     }
 
     pub(super) async fn state(&self, run: RunId) -> Result<State, StoreError> {
@@ -160,4 +105,16 @@ impl Reader {
             }
         }
     }
+}
+
+fn steps(state: &State) -> Vec<StepView> {
+    step_views(state.plan.as_ref(), |step| {
+        if state.finished_steps.contains(&step) {
+            StepState::Finished
+        } else if state.active_step == Some(step) {
+            StepState::Active
+        } else {
+            StepState::Waiting
+        }
+    })
 }

@@ -3,10 +3,14 @@
 //! [`Reader`] shows what is stored and needs no ownership; [`Factory`] owns the data folder and changes it. Verbs
 //! answer when they are stored, and the work itself goes on in the background until [`Factory::drive`] returns.
 
+mod compare;
 mod control;
 pub mod credentials;
+mod decide;
+mod descend;
 mod doctor;
 mod export;
+mod history;
 mod inspect;
 mod models;
 mod open;
@@ -35,8 +39,9 @@ pub use export::{Existing, Exported};
 pub use models::{EndpointModels, ProbedModel, ProtocolTry};
 pub use open::Sockets;
 pub use views::{
-    AddProject, ApproveTree, CommandReport, Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView,
-    SetupReport, StepState, StepView, Submit,
+    AddProject, ApproveTree, CheckView, CheckpointView, CommandReport, CommentView, DiffRange, FileDiffs,
+    Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView, SetupReport, StepState, StepView,
+    Submit, TreesDiff, Verdict,
 };
 use workers::Workers;
 

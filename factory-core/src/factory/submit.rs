@@ -7,7 +7,7 @@ use super::{Factory, Submit};
 use crate::error::Error;
 use crate::llm::spec::of_file;
 use crate::model::payload::RunCreated;
-use crate::model::{CommitId, EventKind, NewEvent, Project, ProjectId, Run};
+use crate::model::{CommitId, EventKind, NewEvent, Project, ProjectId, Run, RunSpec};
 use crate::store::NewRun;
 
 /// The commits that the refs of projects lead to, as far as one filing has asked.
@@ -21,11 +21,8 @@ impl Factory {
     /// [`Error::UnknownProject`], [`Error::Llm`] for a model that cannot be opened, [`Error::Vcs`] for a ref that
     /// leads nowhere. In all of these nothing is stored.
     pub async fn submit(&self, submit: Submit) -> Result<Run, Error> {
-        let filed = self.file(vec![submit]).await.map_err(|(_, error)| error)?;
-        filed
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::Internal("no run was filed".to_owned()))
+        let new = self.ready(submit, &mut Bases::new()).await?;
+        self.create(new).await
     }
 
     /// Files runs as [`Factory::submit`] does, all of them or none, at most [`Submit::MAX_AT_ONCE`]. An error that is
@@ -43,32 +40,62 @@ impl Factory {
                 Submit::MAX_AT_ONCE
             )));
         }
-        self.file(submits).await.map_err(|(place, error)| match place {
-            Some(place) => Error::InList {
-                place,
-                source: Box::new(error),
-            },
-            None => error,
-        })
-    }
-
-    /// Files all or none. An error comes with the place of what it is about.
-    async fn file(&self, submits: Vec<Submit>) -> Result<Vec<Run>, (Option<usize>, Error)> {
-        let mut bases = HashMap::new();
+        let mut bases = Bases::new();
         let mut new = Vec::with_capacity(submits.len());
         for (place, submit) in submits.into_iter().enumerate() {
             let ready = self.ready(submit, &mut bases).await;
-            new.push(ready.map_err(|error| (Some(place), error))?);
+            new.push(ready.map_err(|error| Error::InList {
+                place,
+                source: Box::new(error),
+            })?);
         }
-        let filed = self.inner.journal.create(new, self.once_key()).await;
-        filed.map_err(|error| (None, error.into()))
+        Ok(self.inner.journal.create(new, self.once_key()).await?)
     }
 
-    /// Finds everything that can be wrong with a run, and returns what is to be stored.
+    /// Finds everything that can be wrong with a goal, and returns what is to be stored.
     async fn ready(&self, submit: Submit, bases: &mut Bases) -> Result<NewRun, Error> {
-        let goal = checked_goal(&submit.goal)?;
         let project = self.inner.reader.project(&submit.project).await?;
-        let mut spec = submit.spec;
+        let spec = match &submit.spec.origin {
+            Some(origin) => self.continued(&project, &submit, origin).await?,
+            // A caller names a ref and never a commit: the factory resolves it.
+            None => RunSpec {
+                base: None,
+                ..submit.spec.clone()
+            },
+        };
+        self.ready_of(&project, submit.goal, spec, submit.priority, bases)
+            .await
+    }
+
+    /// Files a run of a project. Where the spec has no base, its ref is resolved.
+    pub(super) async fn file(
+        &self,
+        project: &Project,
+        goal: String,
+        spec: RunSpec,
+        priority: i64,
+    ) -> Result<Run, Error> {
+        let new = self
+            .ready_of(project, goal, spec, priority, &mut Bases::new())
+            .await?;
+        self.create(new).await
+    }
+
+    async fn create(&self, new: NewRun) -> Result<Run, Error> {
+        let filed = self.inner.journal.create(vec![new], self.once_key()).await?;
+        let filed = filed.into_iter().next();
+        filed.ok_or_else(|| Error::Internal("no run was filed".to_owned()))
+    }
+
+    async fn ready_of(
+        &self,
+        project: &Project,
+        goal: String,
+        mut spec: RunSpec,
+        priority: i64,
+        bases: &mut Bases,
+    ) -> Result<NewRun, Error> {
+        let goal = checked_goal(&goal)?;
         if let Some((begin, file)) = of_file(&spec.model) {
             // The run may be resumed from another folder.
             let absolute = std::path::absolute(Path::new(file));
@@ -80,16 +107,21 @@ impl Factory {
             spec.model = format!("{begin}{}", absolute.display());
         }
         self.inner.reader.models.open(&spec.model)?;
-        let name = spec.base_ref.as_ref().or(project.settings.base_ref.as_ref());
-        let place = (project.id, name.cloned());
-        let base = match bases.get(&place) {
-            Some(base) => CommitId::clone(base),
-            None => {
-                let base = self.base(&project, place.1.as_deref()).await?;
+        let base = if let Some(base) = spec.base.take() {
+            self.take_in(project, &base).await?;
+            base
+        } else {
+            let name = spec.base_ref.as_ref().or(project.settings.base_ref.as_ref());
+            let place = (project.id, name.cloned());
+            if let Some(base) = bases.get(&place) {
+                base.clone()
+            } else {
+                let base = self.base(project, place.1.as_deref()).await?;
                 bases.insert(place, base.clone());
                 base
             }
         };
+        self.hold_start(project, &spec).await?;
         spec.base = Some(base);
         let created = RunCreated {
             project_id: project.id,
@@ -100,7 +132,7 @@ impl Factory {
             project_id: project.id,
             goal,
             spec,
-            priority: submit.priority,
+            priority,
             event: NewEvent::by(self.operator(), EventKind::from(created)),
             at: self.inner.journal.now(),
         })
@@ -108,14 +140,24 @@ impl Factory {
 
     /// Returns the commit that the ref leads to, once it lies in the factory's own store.
     async fn base(&self, project: &Project, name: Option<&str>) -> Result<CommitId, Error> {
-        let reader = &self.inner.reader;
         let repository = &project.local_path;
-        let base = reader.vcs.resolve(repository, name.unwrap_or("HEAD")).await?;
-        let store = crate::agent::store_of(&reader.folder.project(project.id));
-        reader.vcs.fetch(&store, repository, &base).await?;
-        let tree = reader.vcs.tree_of(&store, &base).await?;
-        reader.check_folder(project, &tree).await?;
+        let base = self
+            .inner
+            .reader
+            .vcs
+            .resolve(repository, name.unwrap_or("HEAD"))
+            .await?;
+        self.take_in(project, &base).await?;
         Ok(base)
+    }
+
+    /// Copies a commit into the factory's own store, and refuses one without the project's folder.
+    async fn take_in(&self, project: &Project, base: &CommitId) -> Result<(), Error> {
+        let reader = &self.inner.reader;
+        let store = crate::agent::store_of(&reader.folder.project(project.id));
+        reader.vcs.fetch(&store, &project.local_path, base).await?;
+        let tree = reader.vcs.tree_of(&store, base).await?;
+        reader.check_folder(project, &tree).await
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Checked;
 use crate::model::{
-    Approval, CommitId, Plan, Project, ProjectSettings, Run, RunId, RunSpec, SetupNetwork, StepId,
-    Transition, TreeId, payload,
+    Actor, Approval, Comment, CommitId, Plan, Project, ProjectSettings, Run, RunId, RunSpec, Seq,
+    SetupNetwork, StepId, Timestamp, TreeId, Verb, payload,
 };
 use crate::sandbox::SandboxLevel;
-use crate::vcs::Diff;
+use crate::vcs::{Diff, FileDiff};
 use crate::workspace::RepoPath;
 
 /// A repository to be registered.
@@ -118,7 +119,10 @@ pub struct Submit {
     pub project: String,
     /// What is to be reached. Not empty, at most [`Submit::MAX_GOAL`] bytes.
     pub goal: String,
-    /// How it is to be done.
+    /// How it is to be done. Its origin may say that it continues a run ([`Origin::continuing`]): it starts from that
+    /// run's commit then, and names no base of its own.
+    ///
+    /// [`Origin::continuing`]: crate::model::Origin::continuing
     pub spec: RunSpec,
     /// Runs with a higher number are claimed first.
     pub priority: i64,
@@ -133,7 +137,7 @@ impl Submit {
 }
 
 /// How a step of the plan stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Not begun.
@@ -145,7 +149,7 @@ pub enum StepState {
 }
 
 /// A step of the plan and how it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
     /// The number.
     pub id: StepId,
@@ -163,7 +167,7 @@ pub struct RunView {
     /// The project's name.
     pub project: Option<String>,
     /// The verbs that the run allows now.
-    pub allowed: Vec<Transition>,
+    pub allowed: Vec<Verb>,
     /// The plan, empty before there is one.
     pub steps: Vec<StepView>,
     /// What the operator is asked.
@@ -188,6 +192,82 @@ pub struct RunDiff {
     pub diff: Diff,
 }
 
+/// Which of a run's trees are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiffRange {
+    /// The checkpoint that is the older one; none is the run's base.
+    pub from: Option<u32>,
+    /// The checkpoint that is the newer one; none is what the run offers, or its newest tree.
+    pub to: Option<u32>,
+}
+
+/// What differs between two trees of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreesDiff {
+    /// The run.
+    pub run_id: RunId,
+    /// The older tree; none where nothing was kept yet.
+    pub from: Option<TreeId>,
+    /// The newer tree; none where nothing was kept yet.
+    pub to: Option<TreeId>,
+    /// The difference, its text bounded.
+    pub diff: Diff,
+}
+
+/// Files that differ between two trees of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDiffs {
+    /// The run.
+    pub run_id: RunId,
+    /// The older tree; none where nothing was kept yet.
+    pub from: Option<TreeId>,
+    /// The newer tree; none where nothing was kept yet.
+    pub to: Option<TreeId>,
+    /// The files, by path.
+    pub files: Vec<FileDiff>,
+}
+
+/// A round of checks that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckView {
+    /// The event that tells of it.
+    pub seq: Seq,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How it went, command by command.
+    #[serde(flatten)]
+    pub check: payload::CheckFinished,
+}
+
+/// A checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointView {
+    /// The event that tells of it; a fork from here begins with it.
+    pub seq: Seq,
+    /// When it was kept.
+    pub at: Timestamp,
+    /// The step at whose end it was kept.
+    pub step: Option<StepId>,
+    /// What was kept.
+    #[serde(flatten)]
+    pub checkpoint: payload::CheckpointCreated,
+}
+
+/// A comment of the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommentView {
+    /// The event that brought it.
+    pub seq: Seq,
+    /// When it was made.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Actor,
+    /// On what, and what was said.
+    #[serde(flatten)]
+    pub comment: Comment,
+}
+
 /// A tree to be approved.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ApproveTree {
@@ -195,6 +275,32 @@ pub struct ApproveTree {
     pub tree: TreeId,
     /// A commit message instead of the proposed one.
     pub message: Option<String>,
+}
+
+/// What the operator decides about an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The tree is to be committed.
+    Approve {
+        /// The tree that was reviewed: another one than what is offered is refused as a conflict. None takes the one
+        /// that the approval was asked for.
+        #[serde(default)]
+        tree: Option<TreeId>,
+        /// A commit message instead of the proposed one.
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// No.
+    Reject {
+        /// Why, for the agent.
+        because: String,
+    },
+    /// The question is answered.
+    Answer {
+        /// The answer.
+        text: String,
+    },
 }
 
 /// One line of the doctor's screen.

@@ -149,6 +149,7 @@ event_kinds! {
     DirectiveDelivered = "DIRECTIVE_DELIVERED" v 1,
     ApprovalRequested = "APPROVAL_REQUESTED" v 1,
     ApprovalDecided = "APPROVAL_DECIDED" v 1,
+    ReviewCommented = "REVIEW_COMMENTED" v 1,
     BudgetRaised = "BUDGET_RAISED" v 1,
     ModelReady = "MODEL_READY" v 1,
     LlmRequested = "LLM_REQUESTED" v 1,

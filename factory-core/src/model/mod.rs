@@ -2,9 +2,11 @@
 
 mod approval;
 mod budget;
+mod comment;
 mod credential;
 mod event;
 mod ids;
+mod origin;
 mod plan;
 mod project;
 mod protocol;
@@ -14,15 +16,18 @@ mod run_status;
 mod sampling;
 mod schema;
 mod timestamp;
+mod verb;
 
 pub use approval::{Approval, ApprovalKind, ApprovalSubject, Decision, DecisionKind};
 pub use budget::{Budget, BudgetLimit, Usage};
+pub use comment::{Comment, Side};
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential, NewSession, SecretHash};
 pub use event::{Actor, Event, EventKind, NewEvent, UnknownEvent, payload};
 pub use ids::{
     ApprovalId, BlobId, CommitId, CredentialId, EventId, Fence, InvalidId, ProjectId, RunId, Seq, StepId,
     TreeId, WorkerId,
 };
+pub use origin::{Descent, Origin, Start};
 pub use plan::{Plan, Step};
 pub use project::{NewProject, Project, ProjectSettings, SetupNetwork};
 pub use protocol::Protocol;
@@ -31,3 +36,4 @@ pub use run::{ApprovalPolicy, Claim, Run, RunSpec};
 pub use run_status::{InvalidTransition, RunStatus, StatusReason, Transition};
 pub use sampling::{Sampling, Temperature};
 pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use verb::{Refusal, Verb};

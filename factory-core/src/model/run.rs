@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Budget, CommitId, EventKind, Fence, InvalidTransition, ProjectId, Protocol, RunId, RunStatus, Sampling,
-    Seq, StatusReason, Timestamp, Transition, Usage, WorkerId,
+    Budget, CommitId, EventKind, Fence, InvalidTransition, Origin, ProjectId, Protocol, RunId, RunStatus,
+    Sampling, Seq, StatusReason, Timestamp, Usage, WorkerId,
 };
 
 /// Who decides what a run may commit.
@@ -42,6 +42,9 @@ pub struct RunSpec {
     /// How the model is asked, where it is not to be found out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
+    /// The run that it was made of, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Default for RunSpec {
@@ -55,6 +58,7 @@ impl Default for RunSpec {
             budget: Budget::default(),
             sampling: Sampling::default(),
             protocol: None,
+            origin: None,
         }
     }
 }
@@ -139,8 +143,8 @@ impl Run {
         Ok(())
     }
 
-    /// Returns the transitions that the run allows now.
-    pub fn allowed(&self) -> Vec<Transition> {
-        self.status.allowed().collect()
+    /// Returns the commit that the work starts from, as far as that is known.
+    pub fn base(&self) -> Option<&CommitId> {
+        self.base_commit.as_ref().or(self.spec.base.as_ref())
     }
 }

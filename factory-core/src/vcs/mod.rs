@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -131,7 +132,7 @@ pub struct Located {
 }
 
 /// How a file differs between two trees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// Only in the second.
@@ -145,7 +146,7 @@ pub enum ChangeKind {
 }
 
 /// A file that differs between two trees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileDiff {
     /// The path; bytes that are no UTF-8 are shown as U+FFFD.
     pub path: String,
@@ -175,6 +176,20 @@ pub struct Diff {
 impl Diff {
     /// The most bytes of the unified text: 4 MiB.
     pub const MAX_TEXT: usize = 4 << 20;
+}
+
+/// A part of the difference of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FilePatch {
+    /// The file.
+    pub file: FileDiff,
+    /// The unified text from `offset` on, without colours. It ends with a whole line, or, in a line that is longer than
+    /// a part may be, with a whole character. Bytes that are no UTF-8 are shown as U+FFFD.
+    pub text: String,
+    /// Where the part begins, in bytes of the whole text.
+    pub offset: u64,
+    /// Where the next part begins; none where this is the last.
+    pub next: Option<u64>,
 }
 
 /// A checkout: a folder of files, the index that remembers their state, and what is left out of its trees.
@@ -245,7 +260,8 @@ pub trait Vcs: Debug + Send + Sync + 'static {
     /// Makes the factory's own bare store if it is missing, copies `commit` with all its files into it, and holds it by
     /// a ref of the store's own, so that neither an amended branch nor `git gc` in the repository can take it away. Of
     /// the history before it a bounded number of commits comes along for the log, without their files, so that a long
-    /// or fat history costs nothing.
+    /// or fat history costs nothing. A commit that the store has whole, as a run's own, is held where the repository has
+    /// it no more.
     async fn fetch(&self, store: &Path, repository: &Path, commit: &CommitId) -> Result<(), VcsError>;
 
     /// Returns the tree of a commit of the store.
@@ -272,6 +288,29 @@ pub trait Vcs: Debug + Send + Sync + 'static {
         new: &TreeId,
         paths: &[String],
     ) -> Result<Diff, VcsError>;
+
+    /// Returns the files that differ, by path: at most `limit` of those whose path comes after `after`, and then those
+    /// that are shown alike. No file's text is held in memory.
+    async fn changed_files(
+        &self,
+        store: &Path,
+        old: &TreeId,
+        new: &TreeId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileDiff>, VcsError>;
+
+    /// Returns at most `limit` bytes of how one file differs, from byte `offset` of the text on. None where the file
+    /// does not differ. Memory is bounded by `limit`, whatever the file's size and the offset are.
+    async fn file_patch(
+        &self,
+        store: &Path,
+        old: &TreeId,
+        new: &TreeId,
+        path: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Option<FilePatch>, VcsError>;
 
     /// Tells whether the tree has a folder at the path.
     async fn has_folder(&self, store: &Path, tree: &TreeId, path: &str) -> Result<bool, VcsError>;

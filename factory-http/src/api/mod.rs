@@ -1,5 +1,6 @@
 //! The HTTP API: one file a resource, its operations with their wire types.
 
+mod approvals;
 mod cursor;
 mod events;
 mod models;
@@ -7,19 +8,27 @@ pub(crate) mod once;
 mod paging;
 pub(crate) mod payload;
 mod projects;
+mod review;
+mod run;
 mod runs;
 mod service;
+mod steering;
+mod usage;
 
 use factory_core::Settings;
 use factory_core::model::{Budget, Event};
 use poem_openapi::{OpenApiService, Tags};
 use schemars::SchemaGenerator;
 
+use self::approvals::ApprovalsApi;
 use self::events::EventsApi;
 use self::models::ModelsApi;
 use self::projects::ProjectsApi;
+use self::review::ReviewApi;
 use self::runs::RunsApi;
 use self::service::ServiceApi;
+use self::steering::SteeringApi;
+use self::usage::UsageApi;
 
 /// What the operations are about.
 #[derive(Debug, Clone, Copy, Tags)]
@@ -30,6 +39,12 @@ enum Tag {
     Runs,
     /// What happened, in order. Live streams of it are described by the AsyncAPI document, `/asyncapi.json`.
     Events,
+    /// What a run has made so far.
+    Review,
+    /// What the operator is asked.
+    Approvals,
+    /// What was spent.
+    Usage,
     /// What the endpoints have, and getting, trying and removing it.
     Models,
     /// The server itself.
@@ -55,11 +70,31 @@ impl From<&Settings> for Defaults {
 }
 
 /// All operations.
-pub(crate) type Api = (ProjectsApi, RunsApi, EventsApi, ModelsApi, ServiceApi);
+pub(crate) type Api = (
+    ProjectsApi,
+    RunsApi,
+    SteeringApi,
+    EventsApi,
+    ReviewApi,
+    ApprovalsApi,
+    ModelsApi,
+    UsageApi,
+    ServiceApi,
+);
 
 /// Returns the service of all operations.
 pub(crate) fn service() -> OpenApiService<Api, ()> {
-    let api = (ProjectsApi, RunsApi, EventsApi, ModelsApi, ServiceApi);
+    let api = (
+        ProjectsApi,
+        RunsApi,
+        SteeringApi,
+        EventsApi,
+        ReviewApi,
+        ApprovalsApi,
+        ModelsApi,
+        UsageApi,
+        ServiceApi,
+    );
     OpenApiService::new(api, "AI Dev Factory", env!("CARGO_PKG_VERSION"))
 }
 
@@ -67,9 +102,17 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
 pub(crate) fn describe_answers(generator: &mut SchemaGenerator) {
     generator.subschema_for::<payload::Page<projects::Project>>();
     generator.subschema_for::<projects::ProjectAdded>();
-    generator.subschema_for::<payload::Page<runs::Run>>();
+    generator.subschema_for::<payload::Page<run::Run>>();
     generator.subschema_for::<runs::FiledRuns>();
     generator.subschema_for::<payload::Page<Event>>();
+    generator.subschema_for::<review::Plan>();
+    generator.subschema_for::<payload::Page<factory_core::factory::CheckView>>();
+    generator.subschema_for::<payload::Page<factory_core::factory::CheckpointView>>();
+    generator.subschema_for::<payload::Page<factory_core::factory::CommentView>>();
+    generator.subschema_for::<review::ChangedFiles>();
+    generator.subschema_for::<factory_core::vcs::FilePatch>();
+    generator.subschema_for::<payload::Page<factory_core::model::Approval>>();
+    generator.subschema_for::<payload::Page<factory_core::store::UsageTotal>>();
     generator.subschema_for::<models::Models>();
     generator.subschema_for::<models::PullList>();
     generator.subschema_for::<crate::pulls::Pull>();
@@ -85,7 +128,10 @@ pub(crate) fn describe_bodies(generator: &mut SchemaGenerator) {
     generator.subschema_for::<projects::ProjectPatch>();
     generator.subschema_for::<runs::NewRun>();
     generator.subschema_for::<runs::NewRuns>();
-    generator.subschema_for::<runs::Directive>();
-    generator.subschema_for::<runs::Bounds>();
+    generator.subschema_for::<steering::Directive>();
+    generator.subschema_for::<run::Bounds>();
+    generator.subschema_for::<steering::NewFork>();
+    generator.subschema_for::<steering::NewComment>();
+    generator.subschema_for::<approvals::NewDecision>();
     generator.subschema_for::<models::ModelName>();
 }

@@ -189,3 +189,8 @@ fn replay<T: DeserializeOwned>(once: &Once, fingerprint: &str, answer: &str) -> 
         replayed: true,
     })
 }
+
+/// Returns the digest of a request that has no body.
+pub(crate) fn no_body() -> Digest {
+    Digest::of(&[])
+}

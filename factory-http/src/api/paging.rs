@@ -40,6 +40,11 @@ impl List {
         })
     }
 
+    /// Returns the page that the cursor asks for, by what the cursor's text is read as.
+    pub(crate) fn page_of<C: std::str::FromStr>(&self, cursor: Option<&str>) -> Result<PageOf<C>, Problem> {
+        self.page::<C>(cursor).map(PageOf)
+    }
+
     /// Returns the page of what was read for it.
     pub(crate) fn answer<T, K: std::fmt::Display, W>(
         &self,
@@ -57,6 +62,20 @@ impl List {
         Page {
             items: read.into_iter().map(wire).collect(),
             next_cursor,
+        }
+    }
+}
+
+/// A page whose key is read as another type than the store's.
+#[derive(Debug)]
+pub(crate) struct PageOf<C>(StorePage<C>);
+
+impl<C> PageOf<C> {
+    /// Returns the page with the store's own key.
+    pub(crate) fn map<K>(self, key: impl FnOnce(C) -> K) -> StorePage<K> {
+        StorePage {
+            after: self.0.after.map(key),
+            limit: self.0.limit,
         }
     }
 }

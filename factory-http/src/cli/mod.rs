@@ -1,5 +1,6 @@
 //! The command line: one file per group of subcommands, each of which asks the factory and shows the answer.
 
+mod again;
 mod answering;
 mod apply;
 mod demo;
@@ -104,6 +105,10 @@ enum Command {
     Reject(answering::Reject),
     /// Changes what a run may spend
     Raise(verbs::Raise),
+    /// Does the goal of a run that is over once more, from the same commit, as a new run
+    Retry(again::Retry),
+    /// Goes on from an earlier point of a run, as a new run; the old one stays as it is
+    Fork(again::Fork),
     /// Applies a model's answer, read from standard input, to the files of a folder
     Apply(apply::Apply),
     /// Runs a folder of tasks against a model and shows what was solved
@@ -212,6 +217,8 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Approve(approve) => approve.run(context).await,
         Command::Reject(reject) => reject.run(context).await,
         Command::Raise(raise) => raise.run(context).await,
+        Command::Retry(retry) => retry.run(context).await,
+        Command::Fork(fork) => fork.run(context).await,
         Command::Apply(apply) => apply.run(context).await,
         Command::Eval(eval) => eval.run(context).await,
         Command::Models(models) => models.run(context).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use factory_core::factory::Submit;
 use factory_core::model::{
-    ApprovalPolicy, Budget, BudgetLimit, Protocol, Run, RunId, RunSpec, Sampling, Seq, Temperature,
+    ApprovalPolicy, Budget, BudgetLimit, Origin, Protocol, Run, RunId, RunSpec, Sampling, Seq, Temperature,
 };
 
 use super::answering::detached;
@@ -30,6 +30,9 @@ pub(super) struct RunGoal {
     /// The branch, tag or commit to start from, instead of the project's
     #[arg(long, value_name = "REF")]
     base: Option<String>,
+    /// Starts from the commit of this run, which must be complete
+    #[arg(long = "continue", value_name = "RUN", conflicts_with = "base")]
+    continues: Option<RunId>,
     /// A command that proves the result, instead of the project's; may be given several times
     #[arg(long = "check", value_name = "CMD")]
     checks: Vec<String>,
@@ -79,19 +82,7 @@ impl RunGoal {
         output::remark(&format!("budget: {}", amount::budget(&submit.spec.budget)));
         with_session(context, async |context, session| {
             let run = file(session, submit).await?;
-            if !detach {
-                output::remark(&format!("run {}", run.id));
-                return watch::to_rest(context, session, run.id, Seq(0)).await;
-            }
-            let started = !session.is_owner();
-            if started {
-                session.ask(Request::Start { run: run.id }).await?;
-            }
-            let factory = context.factory();
-            context
-                .output
-                .show(&run, || detached(run.id, started, &factory))?;
-            Ok(Exit::Complete)
+            watch_filed(context, session, run, detach).await
         })
         .await
     }
@@ -118,6 +109,7 @@ impl RunGoal {
                 temperature: self.temperature,
             },
             protocol: self.protocol,
+            origin: self.continues.map(Origin::continuing),
         };
         Ok(Submit {
             project: project_reference(&self.project)?,
@@ -126,6 +118,28 @@ impl RunGoal {
             priority: self.priority,
         })
     }
+}
+
+/// Works on a run that was just filed, or lets the owner do so.
+pub(super) async fn watch_filed(
+    context: &mut Context,
+    session: &mut Session,
+    run: Run,
+    detach: bool,
+) -> Result<Exit, Failure> {
+    if !detach {
+        output::remark(&format!("run {}", run.id));
+        return watch::to_rest(context, session, run.id, Seq(0)).await;
+    }
+    let started = !session.is_owner();
+    if started {
+        session.ask(Request::Start { run: run.id }).await?;
+    }
+    let factory = context.factory();
+    context
+        .output
+        .show(&run, || detached(run.id, started, &factory))?;
+    Ok(Exit::Complete)
 }
 
 /// Files the run once, also where the owner goes away in the middle of it.
@@ -175,6 +189,7 @@ fn is_same(run: &Run, submit: &Submit) -> bool {
         && run.spec.model == submit.spec.model
         && run.spec.budget == submit.spec.budget
         && run.spec.approval == submit.spec.approval
+        && run.spec.origin == submit.spec.origin
 }
 
 /// Returns the reference as the owner, whose working folder is another, understands it: a path is made absolute.

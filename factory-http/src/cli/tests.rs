@@ -50,6 +50,10 @@ fn commands_are_parsed_strictly() {
         "approve 1 --tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904 -m text",
         "reject 1 --because no",
         "raise 1 --calls 5",
+        "retry 1 --detach",
+        "fork 1 --from 12",
+        "fork 1 another_goal --from 12 --json",
+        "run . goal --continue 3",
         "script serve f.json --listen 127.0.0.1:0 --log l",
     ] {
         assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err());
@@ -67,6 +71,10 @@ fn commands_are_parsed_strictly() {
         "approve 1 --tree 4b825dc",
         "reject 1",
         "raise 1",
+        "retry",
+        "fork 1",
+        "fork 1 --from x",
+        "run . goal --continue 3 --base main",
         "project add . --check x --no-checks",
         "project set n --base x --no-base",
         "script serve f.json",

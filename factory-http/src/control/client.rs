@@ -240,6 +240,7 @@ mod tests {
             ..Hello::ours()
         };
         let (asked, _) = ask(hello, vec![]).await;
-        assert!(asked.unwrap_err().message.contains("speaks control protocol 2"));
+        let spoken = format!("speaks control protocol {}", frame::PROTOCOL + 1);
+        assert!(asked.unwrap_err().message.contains(&spoken));
     }
 }

@@ -51,6 +51,8 @@ pub(super) async fn execute(
         Request::Approve { run: id, approve } => run(factory.approve(id, approve).await)?,
         Request::Reject { run: id, because } => run(factory.reject(id, &because).await)?,
         Request::Raise { run: id, budget } => run(factory.raise(id, budget).await)?,
+        Request::Retry { run: id } => run(factory.retry(id).await)?,
+        Request::Fork { run: id, at, goal } => run(factory.fork(id, at, goal).await)?,
         Request::ProbeModel { model } => {
             Answer::Probed(Box::new(factory.reader().probe_model(&model).await?))
         }

@@ -18,7 +18,7 @@ use super::request::{Answer, Request};
 use crate::failure::Failure;
 
 /// The version of this vocabulary. Both ends must speak the same.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// The longest line that is read.
 pub(crate) const MAX_LINE: usize = 8 << 20;
@@ -232,16 +232,16 @@ mod tests {
     #[test]
     fn another_protocol_is_refused_by_name() {
         let hello = Hello {
-            protocol: 2,
+            protocol: PROTOCOL + 1,
             program: "9.9.9".to_owned(),
             pid: 12,
         };
         let failure = hello.refusal().unwrap();
-        assert!(
-            failure
-                .message
-                .starts_with("process 12 is factory 9.9.9 and speaks control protocol 2")
+        let spoken = format!(
+            "process 12 is factory 9.9.9 and speaks control protocol {}",
+            PROTOCOL + 1
         );
+        assert!(failure.message.starts_with(&spoken));
         assert_eq!(Hello::ours().refusal(), None);
     }
 }

@@ -173,6 +173,20 @@ pub(crate) enum Request {
         /// The bounds from now on.
         budget: Budget,
     },
+    /// File a final run's goal once more.
+    Retry {
+        /// Which one.
+        run: RunId,
+    },
+    /// File a run that goes on from an earlier point of another.
+    Fork {
+        /// Which one.
+        run: RunId,
+        /// The event from which, or from the last checkpoint before it.
+        at: Seq,
+        /// Another goal than the run's.
+        goal: Option<String>,
+    },
 }
 
 impl Request {
@@ -326,6 +340,12 @@ mod tests {
             Request::Raise {
                 run,
                 budget: Budget::default(),
+            },
+            Request::Retry { run },
+            Request::Fork {
+                run,
+                at: Seq(12),
+                goal: Some("g".to_owned()),
             },
         ];
         for request in requests {

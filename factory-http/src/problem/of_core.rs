@@ -15,16 +15,9 @@ const LATER: u64 = 5;
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, code) = classify(&error);
-        let allowed = match &error {
-            Error::NotAllowed { source, .. } => Some(
-                source
-                    .from
-                    .allowed()
-                    .map(|verb| format!("{verb:?}").to_lowercase())
-                    .collect(),
-            ),
-            _ => None,
-        };
+        let allowed = error
+            .allowed()
+            .map(|verbs| verbs.iter().map(ToString::to_string).collect());
         let place = match &error {
             Error::InList { place, .. } => Some(*place),
             _ => None,

@@ -39,6 +39,7 @@ pub(crate) fn text(kind: &EventKind) -> String {
         | EventKind::DirectiveDelivered(_)
         | EventKind::ApprovalRequested(_)
         | EventKind::ApprovalDecided(_)
+        | EventKind::ReviewCommented(_)
         | EventKind::BudgetRaised(_) => operator_text(kind),
         _ => acting_text(kind),
     }
@@ -149,6 +150,15 @@ fn thinking_text(kind: &EventKind) -> String {
 fn operator_text(kind: &EventKind) -> String {
     match kind {
         EventKind::DirectiveReceived(directive) => format!("directive: {}", said(&directive.text)),
+        EventKind::ReviewCommented(commented) => {
+            let comment = &commented.comment;
+            let place = match (&comment.path, comment.line) {
+                (Some(path), Some(line)) => format!(" on {} line {line}", said(path)),
+                (Some(path), None) => format!(" on {}", said(path)),
+                (None, _) => String::new(),
+            };
+            format!("comment{place}: {}", said(&comment.text))
+        }
         EventKind::DirectiveDelivered(delivered) => format!(
             "{} delivered with model call {}",
             count(delivered.directives.len() as u64, "directive"),

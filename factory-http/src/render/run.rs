@@ -1,7 +1,11 @@
 //! A run on one screen: where it stands, why, and what to do next.
 
+use std::fmt::Write as _;
+
 use factory_core::factory::{RunView, StepState};
-use factory_core::model::{Approval, ApprovalSubject, Run, RunStatus, StatusReason, payload};
+use factory_core::model::{
+    Approval, ApprovalSubject, Descent, Origin, Run, RunStatus, StatusReason, payload,
+};
 use factory_core::sandbox::SandboxLevel;
 
 use super::amount::{milliseconds, usage};
@@ -28,6 +32,12 @@ pub(crate) fn view(view: &RunView, factory: &str) -> String {
     if let Some(base) = &run.base_commit {
         lines.push(format!("  base     {}", abbreviated(base.as_str())));
     }
+    lines.extend(
+        run.spec
+            .origin
+            .as_ref()
+            .map(|origin| format!("  made of  {}", made_of(origin))),
+    );
     if let (Some(branch), Some(commit)) = (&run.branch, &run.commit) {
         let branch = sanitize::line(branch);
         lines.push(format!(
@@ -51,6 +61,10 @@ pub(crate) fn view(view: &RunView, factory: &str) -> String {
     }));
     lines.extend(view.last_check.iter().flat_map(check));
     lines.extend(view.open_approval.iter().flat_map(approval));
+    if !view.allowed.is_empty() {
+        let verbs: Vec<&str> = view.allowed.iter().map(|verb| verb.as_str()).collect();
+        lines.push(format!("allows: {}", verbs.join(", ")));
+    }
     lines.push("next:".to_owned());
     lines.extend(
         next(run, view.open_approval.as_ref(), factory)
@@ -58,6 +72,24 @@ pub(crate) fn view(view: &RunView, factory: &str) -> String {
             .map(|command| format!("  {command}")),
     );
     lines.join("\n")
+}
+
+fn made_of(origin: &Origin) -> String {
+    let run = origin.run;
+    let mut text = match (origin.how, origin.at) {
+        (Descent::Fork, Some(at)) => format!("run {run}, forked at event {at}"),
+        (Descent::Fork, None) => format!("run {run}, forked"),
+        (Descent::Retry, _) => format!("run {run}, retried"),
+        (Descent::Continue, _) => format!("run {run}, whose result it continues"),
+    };
+    if let Some(start) = &origin.start {
+        let _ = write!(
+            text,
+            "; begins with checkpoint {} of run {}",
+            start.checkpoint, start.run
+        );
+    }
+    text
 }
 
 /// Returns what the run asks, in words; empty where it asks nothing.
@@ -97,6 +129,7 @@ pub(crate) fn next(run: &Run, open: Option<&Approval>, factory: &str) -> Vec<Str
         RunStatus::Failed | RunStatus::Stopped => vec![
             format!("{factory} events {id}        tells how it came to this"),
             format!("{factory} diff {id}          shows what it had changed"),
+            format!("{factory} retry {id}         does it again as a new run"),
         ],
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn view(status: &str, reason: Option<&str>, open_approval: impl Into<
             "last_seq": 12, "fence": 1, "claim": null,
             "created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:05:00.000000Z",
         },
-        "project": "greeter", "allowed": [],
+        "project": "greeter", "allowed": ["stop", "fork"],
         "steps": [
             {"id": 1, "title": "read the tests", "state": "finished"},
             {"id": 2, "title": "mend \u{1b}[2J it", "state": "active"},

@@ -5,6 +5,7 @@
     reason = "what a test prepares must work, or the test fails"
 )]
 
+mod again;
 mod apply;
 mod bad_input;
 mod bad_storage;

@@ -41,11 +41,13 @@ impl Driver {
             work_ms: 0,
         };
         if prepared.ok {
+            // Earlier work that the run goes on from; what setup left is the base's all the same.
+            let laid = self.state.start().map_or(&tree, |start| &start.tree);
             make_folder(self.equipment.place().root()).await?;
             ground
                 .lay(
                     &self.equipment.place(),
-                    &tree,
+                    laid,
                     prepared.layer.as_ref(),
                     self.gate.stopped(),
                 )
@@ -86,8 +88,11 @@ impl Driver {
         let vcs = &self.equipment.ground.vcs;
         let snapshot = vcs.snapshot(&store, &self.equipment.place().checkout()).await?;
         let mut events = denied(&snapshot.left_out);
+        let start = self.state.start();
         let before = self.state.checkpoint.as_ref().map(|checkpoint| &checkpoint.tree);
-        let before = before.or(self.state.base_tree());
+        let before = before
+            .or(start.map(|start| &start.tree))
+            .or(self.state.base_tree());
         if before == Some(&snapshot.tree) {
             return Ok(events);
         }
@@ -96,7 +101,8 @@ impl Driver {
             .state
             .checkpoint
             .as_ref()
-            .map(|checkpoint| checkpoint.commit.clone());
+            .map(|checkpoint| checkpoint.commit.clone())
+            .or(start.map(|start| start.commit.clone()));
         let commit = NewCommit {
             tree: snapshot.tree.clone(),
             parents: parent.or(self.state.spec.base.clone()).into_iter().collect(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::dialect::{self, AFTER_EXAMPLES};
 use super::super::state::{Pending, State};
-use super::{Surroundings, told_of_rejection};
+use super::{Surroundings, earlier, told_of_rejection};
 use crate::model::payload::CheckFinished;
 use crate::model::{ApprovalPolicy, BlobId};
 
@@ -40,6 +40,9 @@ pub(in crate::agent) fn opening(state: &State, surroundings: &Surroundings) -> S
             "\n\nThe project's conventions (AGENTS.md):\n{}",
             agents.trim()
         );
+    }
+    if let Some(earlier) = earlier::work(state) {
+        let _ = write!(text, "\n\n{earlier}");
     }
     if state.spec.approval == ApprovalPolicy::Unattended {
         text.push_str("\n\nNobody is there to answer questions.");

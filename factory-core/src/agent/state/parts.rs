@@ -17,7 +17,7 @@ pub(crate) enum Pending {
         id: String,
         result: BlobId,
     },
-    /// The operator's words.
+    /// The operator's words, a directive or a comment.
     Directive { seq: Seq, text: String },
     /// A step begins.
     StepBegins(StepId),

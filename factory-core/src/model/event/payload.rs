@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ApprovalId, ApprovalSubject, BlobId, Budget, CommitId, Decision, Fence, Plan, ProjectId, Protocol,
-    RunSpec, Sampling, Seq, SetupNetwork, StatusReason, StepId, TreeId, Usage, WorkerId,
+    ApprovalId, ApprovalSubject, BlobId, Budget, Comment, CommitId, Decision, Fence, Plan, ProjectId,
+    Protocol, RunSpec, Sampling, Seq, SetupNetwork, StatusReason, StepId, TreeId, Usage, WorkerId,
 };
 
 /// The run was filed.
@@ -119,6 +119,14 @@ pub struct ApprovalDecided {
     pub subject: ApprovalSubject,
     /// What was decided.
     pub decision: Decision,
+}
+
+/// The operator commented on the run's changes. The agent hears it as it hears a directive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewCommented {
+    /// On what, and what was said.
+    #[serde(flatten)]
+    pub comment: Comment,
 }
 
 /// The run may spend more.

@@ -2,8 +2,8 @@
 
 use super::{Fresh, a_project, a_run, all_events, assert_not_found, at, new_project, new_run, set_status};
 use crate::model::{
-    ApprovalPolicy, Budget, BudgetLimit, Event, Fence, ProjectId, Protocol, Run, RunId, RunSpec, RunStatus,
-    Sampling, Seq, Temperature, Usage,
+    ApprovalPolicy, Budget, BudgetLimit, Descent, Event, Fence, Origin, ProjectId, Protocol, Run, RunId,
+    RunSpec, RunStatus, Sampling, Seq, Temperature, Usage,
 };
 use crate::store::{NewRun, Page, RunFilter, StoreExt as _};
 
@@ -25,6 +25,12 @@ pub async fn a_run_is_stored_queued_with_its_first_event(store: Fresh) {
             temperature: Some(Temperature::hundredths(30)),
         },
         protocol: Some(Protocol::Text),
+        origin: Some(Origin {
+            how: Descent::Fork,
+            run: RunId(7),
+            at: Some(Seq(12)),
+            start: None,
+        }),
     };
     let new = NewRun {
         spec: spec.clone(),

@@ -103,6 +103,7 @@ pub(super) struct Call {
     excluded: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     input: Vec<u8>,
+    skipped: u64,
     most_output: usize,
     overflow: Overflow,
     deadline: Duration,
@@ -122,6 +123,7 @@ impl Call {
             excluded: Vec::new(),
             environment: Vec::new(),
             input: Vec::new(),
+            skipped: 0,
             most_output: MOST_OUTPUT,
             overflow: Overflow::Fail,
             deadline: QUICK,
@@ -195,6 +197,12 @@ impl Call {
     pub(super) fn cut_at(mut self, bytes: usize) -> Self {
         self.most_output = bytes;
         self.overflow = Overflow::Cut;
+        self
+    }
+
+    /// Keeps nothing of the first bytes of output, whose number may be larger than what memory holds.
+    pub(super) fn skip(mut self, bytes: u64) -> Self {
+        self.skipped = bytes;
         self
     }
 
@@ -286,6 +294,7 @@ impl Call {
             environment,
             directory: self.work_tree.unwrap_or_else(|| PathBuf::from("/")),
             input: self.input,
+            skipped: self.skipped,
             most_output: self.most_output,
             overflow: self.overflow,
             deadline: self.deadline,

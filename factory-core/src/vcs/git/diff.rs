@@ -11,7 +11,7 @@ use crate::vcs::{ChangeKind, Diff, FileDiff, VcsError};
 /// How long comparing may take.
 const DEADLINE: Duration = Duration::from_mins(2);
 /// The most bytes of paths that one call is given; more are asked for in several calls.
-const MOST_PATHS: usize = 64 << 10;
+pub(super) const MOST_PATHS: usize = 64 << 10;
 
 impl Git {
     pub(super) async fn diff_trees(
@@ -64,7 +64,7 @@ impl Git {
         Ok(diff)
     }
 
-    fn diff_call(&self, store: &Path, action: &'static str) -> Result<Call, VcsError> {
+    pub(super) fn diff_call(&self, store: &Path, action: &'static str) -> Result<Call, VcsError> {
         let call = self.call_in_store(store, action)?.deadline(DEADLINE);
         // Between trees a submodule is a hash and nothing else; its change must be seen.
         Ok(call.args([
@@ -96,32 +96,13 @@ fn in_groups(paths: &[String]) -> Vec<&[String]> {
 
 /// Reads the two lists of `--raw --numstat -z`: `:mode mode hash hash status`, path; then `added removed path`.
 fn parse_files(output: &[u8]) -> Result<Vec<FileDiff>, VcsError> {
-    let unreadable = || VcsError::Failed {
-        action: "list changed files".into(),
-        detail: "the list cannot be read".into(),
-    };
     let mut files = Vec::new();
     let mut counted = 0;
     let mut fields = output.split(|byte| *byte == 0).filter(|field| !field.is_empty());
     while let Some(field) = fields.next() {
         let text = String::from_utf8_lossy(field);
-        if let Some(raw) = text.strip_prefix(':') {
-            let mut parts = raw.split(' ');
-            let mut part = || parts.next().ok_or_else(unreadable);
-            let (old_mode, new_mode, _, _, status) = (part()?, part()?, part()?, part()?, part()?);
-            files.push(FileDiff {
-                path: String::from_utf8_lossy(fields.next().ok_or_else(unreadable)?).into_owned(),
-                kind: match status {
-                    "A" => ChangeKind::Added,
-                    "D" => ChangeKind::Deleted,
-                    "T" => ChangeKind::TypeChanged,
-                    _ => ChangeKind::Modified,
-                },
-                old_mode: old_mode.to_owned(),
-                new_mode: new_mode.to_owned(),
-                added: None,
-                removed: None,
-            });
+        if text.starts_with(':') {
+            files.push(raw_entry(&text, fields.next().ok_or_else(unreadable)?)?);
         } else {
             // The counts come in the order of the list.
             let mut parts = text.splitn(3, '\t');
@@ -132,6 +113,33 @@ fn parse_files(output: &[u8]) -> Result<Vec<FileDiff>, VcsError> {
         }
     }
     Ok(files)
+}
+
+/// Reads `:mode mode hash hash status` and the path that follows it.
+pub(super) fn raw_entry(meta: &str, path: &[u8]) -> Result<FileDiff, VcsError> {
+    let mut parts = meta.strip_prefix(':').ok_or_else(unreadable)?.split(' ');
+    let mut part = || parts.next().ok_or_else(unreadable);
+    let (old_mode, new_mode, _, _, status) = (part()?, part()?, part()?, part()?, part()?);
+    Ok(FileDiff {
+        path: String::from_utf8_lossy(path).into_owned(),
+        kind: match status {
+            "A" => ChangeKind::Added,
+            "D" => ChangeKind::Deleted,
+            "T" => ChangeKind::TypeChanged,
+            _ => ChangeKind::Modified,
+        },
+        old_mode: old_mode.to_owned(),
+        new_mode: new_mode.to_owned(),
+        added: None,
+        removed: None,
+    })
+}
+
+pub(super) fn unreadable() -> VcsError {
+    VcsError::Failed {
+        action: "list changed files".into(),
+        detail: "the list cannot be read".into(),
+    }
 }
 
 /// Returns the text, at most `room` bytes of it and then cut after a whole line, and whether it is cut.

@@ -48,6 +48,10 @@ impl Git {
         let lookup = self.call_on(&shadow, "look up the commit");
         let known = self.existing(lookup, &["commit"], [commit.as_str()]).await?;
         if known.is_empty() {
+            if self.is_whole(&store, commit).await? {
+                // A run's own commit, whose branch is gone meanwhile.
+                return self.hold_base(&store, &hold, commit).await;
+            }
             return Err(VcsError::UnknownRevision {
                 repository: repository.to_owned(),
                 name: commit.to_string(),
@@ -56,11 +60,35 @@ impl Git {
         let copied = self.copy_files(&shadow, &store, commit).await;
         copied.map_err(|error| explain(&shadow, error))?;
         self.copy_commits(&shadow, &store, commit).await?;
-        self.call_in_store(&store, "hold the commit")?
-            .args(["update-ref", "--no-deref", &hold, commit.as_str()])
+        self.hold_base(&store, &hold, commit).await
+    }
+
+    async fn hold_base(&self, store: &Path, hold: &str, commit: &CommitId) -> Result<(), VcsError> {
+        self.call_in_store(store, "hold the commit")?
+            .args(["update-ref", "--no-deref", hold, commit.as_str()])
             .output()
+            .await
+            .map(drop)
+    }
+
+    /// Tells whether the store has the commit with all its files. One that came for the log alone has none.
+    async fn is_whole(&self, store: &Path, commit: &CommitId) -> Result<bool, VcsError> {
+        let lookup = self.call_in_store(store, "look up the commit")?;
+        if self
+            .existing(lookup, &["commit"], [commit.as_str()])
+            .await?
+            .is_empty()
+        {
+            return Ok(false);
+        }
+        let walked = self
+            .call_in_store(store, "check the commit's files")?
+            .args(["rev-list", "--objects", "--quiet", "--no-walk", "--stdin"])
+            .input(format!("{commit}^{{tree}}\n"))
+            .deadline(TRANSFER)
+            .run()
             .await?;
-        Ok(())
+        Ok(walked.code == Some(0))
     }
 
     /// Copies the commit's folders and files, but for those of earlier bases.

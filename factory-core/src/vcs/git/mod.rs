@@ -7,6 +7,7 @@
 //! and refs, so that its configuration and hooks are not even read by the git that works on it.
 
 mod command;
+mod compare;
 mod diff;
 mod fetch;
 mod guard;
@@ -36,7 +37,10 @@ use self::command::Call;
 use self::locks::Locks;
 pub use self::program::{GitVersion, ProgramFacts};
 use self::written::Written;
-use super::{Checkout, Diff, Located, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs, VcsError};
+use super::{
+    Checkout, Diff, FileDiff, FilePatch, Located, NewCommit, RepositoryFacts, Signature, Snapshot, Vcs,
+    VcsError,
+};
 use crate::model::{CommitId, TreeId};
 
 /// Version control by the git program.
@@ -180,6 +184,29 @@ impl Vcs for Git {
         paths: &[String],
     ) -> Result<Diff, VcsError> {
         self.diff_trees(store, old, new, paths).await
+    }
+
+    async fn changed_files(
+        &self,
+        store: &Path,
+        old: &TreeId,
+        new: &TreeId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileDiff>, VcsError> {
+        self.changed_page(store, (old, new), after, limit).await
+    }
+
+    async fn file_patch(
+        &self,
+        store: &Path,
+        old: &TreeId,
+        new: &TreeId,
+        path: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Option<FilePatch>, VcsError> {
+        self.patch_of_file(store, (old, new), path, offset, limit).await
     }
 
     async fn has_folder(&self, store: &Path, tree: &TreeId, path: &str) -> Result<bool, VcsError> {

@@ -38,6 +38,8 @@ pub(super) struct Spawn {
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) directory: PathBuf,
     pub(super) input: Vec<u8>,
+    /// So many bytes of output are read and not kept, before those that count.
+    pub(super) skipped: u64,
     pub(super) most_output: usize,
     pub(super) overflow: Overflow,
     pub(super) deadline: Duration,
@@ -139,6 +141,7 @@ struct Running {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     input: Vec<u8>,
+    skipped: u64,
     most_output: usize,
     overflow: Overflow,
     deadline: Duration,
@@ -168,6 +171,7 @@ impl Running {
             stderr: child.stderr.take(),
             child,
             input: spawn.input,
+            skipped: spawn.skipped,
             most_output: spawn.most_output,
             overflow: spawn.overflow,
             deadline: spawn.deadline,
@@ -177,12 +181,12 @@ impl Running {
     async fn finish(&mut self) -> Result<Output, VcsError> {
         let (stdin, stdout, stderr) = (self.stdin.take(), self.stdout.take(), self.stderr.take());
         let input = std::mem::take(&mut self.input);
-        let most_output = self.most_output;
+        let (skipped, most_output) = (self.skipped, self.most_output);
         let all = async {
             tokio::try_join!(
                 write(stdin, input),
-                read(stdout, most_output, AtBound::Stop),
-                read(stderr, MOST_ERRORS, AtBound::Discard),
+                read(stdout, skipped, most_output, AtBound::Stop),
+                read(stderr, 0, MOST_ERRORS, AtBound::Discard),
                 async { self.child.wait().await.map_err(Stop::Io) },
             )
         };
@@ -245,7 +249,12 @@ enum AtBound {
     Discard,
 }
 
-async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, at_bound: AtBound) -> Result<Vec<u8>, Stop> {
+async fn read(
+    from: Option<impl AsyncRead + Unpin>,
+    mut skipped: u64,
+    most: usize,
+    at_bound: AtBound,
+) -> Result<Vec<u8>, Stop> {
     let mut kept = Vec::new();
     let Some(mut from) = from else { return Ok(kept) };
     let mut buffer = vec![0; 32 << 10];
@@ -254,9 +263,12 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, at_bound: AtBou
         if count == 0 {
             return Ok(kept);
         }
+        let passed = usize::try_from(skipped).map_or(count, |skipped| skipped.min(count));
+        skipped -= passed as u64;
+        let read = &buffer[passed..count];
         let room = most - kept.len();
-        kept.extend_from_slice(&buffer[..count.min(room)]);
-        if count > room && at_bound == AtBound::Stop {
+        kept.extend_from_slice(&read[..read.len().min(room)]);
+        if read.len() > room && at_bound == AtBound::Stop {
             return Err(Stop::Full(kept));
         }
     }
@@ -274,6 +286,7 @@ mod tests {
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             directory: "/".into(),
             input: Vec::new(),
+            skipped: 0,
             most_output: 1 << 20,
             overflow: Overflow::Fail,
             deadline: Duration::from_mins(1),
@@ -310,6 +323,20 @@ mod tests {
         spawn.overflow = Overflow::Cut;
         let output = run(spawn).await.unwrap();
         assert_eq!((output.stdout.len(), output.cut), (1 << 20, true));
+    }
+
+    #[tokio::test]
+    async fn what_is_skipped_is_not_kept_and_does_not_count() {
+        let script = "head -c 3000000 /dev/zero; printf abcdef";
+        let read = async |skipped, most_output| {
+            let mut spawn = shell(script);
+            (spawn.skipped, spawn.most_output, spawn.overflow) = (skipped, most_output, Overflow::Cut);
+            let output = run(spawn).await.unwrap();
+            (String::from_utf8(output.stdout).unwrap(), output.cut)
+        };
+        assert_eq!(read(3_000_000, 10).await, ("abcdef".to_owned(), false));
+        assert_eq!(read(3_000_002, 3).await, ("cde".to_owned(), true));
+        assert_eq!(read(u64::MAX, 3).await, (String::new(), false));
     }
 
     #[tokio::test]

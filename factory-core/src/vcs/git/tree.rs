@@ -256,7 +256,7 @@ impl Git {
     }
 }
 
-fn can_be_in_a_tree(path: &str) -> bool {
+pub(super) fn can_be_in_a_tree(path: &str) -> bool {
     !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 

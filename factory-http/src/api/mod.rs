@@ -131,7 +131,7 @@ pub(crate) fn describe_bodies(generator: &mut SchemaGenerator) {
     generator.subschema_for::<steering::Directive>();
     generator.subschema_for::<run::Bounds>();
     generator.subschema_for::<steering::NewFork>();
-    generator.subschema_for::<steering::NewComment>();
+    generator.subschema_for::<review::NewComment>();
     generator.subschema_for::<approvals::NewDecision>();
     generator.subschema_for::<models::ModelName>();
 }

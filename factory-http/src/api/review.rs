@@ -2,18 +2,20 @@
 
 use factory_core::Factory;
 use factory_core::factory::{CheckView, CheckpointView, CommentView, DiffRange, StepView};
-use factory_core::model::{RunId, Seq, TreeId};
+use factory_core::model::{Comment, RunId, Seq, Side, TreeId};
 use factory_core::vcs::{FileDiff, FilePatch};
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Tag;
+use super::once::{self, InFlight, KeyHeader};
 use super::paging::List;
-use super::payload::{Page, Reply};
-use crate::guard::Viewer;
+use super::payload::{Body, Page, Reply};
+use super::run::{self, Run};
+use crate::guard::{Operator, Viewer};
 use crate::problem::Problem;
 
 /// A run's plan.
@@ -34,6 +36,25 @@ pub(crate) struct ChangedFiles {
     items: Vec<FileDiff>,
     /// What to give as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
+}
+
+/// A remark on a run's changes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewComment {
+    /// The file; null where it is about the whole.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 4096))]
+    path: Option<String>,
+    /// The line, from 1; null where it is about the whole file.
+    #[serde(default)]
+    line: Option<u32>,
+    /// Which text the line counts in.
+    #[serde(default)]
+    side: Option<Side>,
+    /// What is said.
+    #[schemars(length(min = 1, max = 65536))]
+    text: String,
 }
 
 /// The operations.
@@ -123,6 +144,39 @@ impl ReviewApi {
         let page = list.page_of::<SeqText>(cursor.0.as_deref())?.map(|seq| seq.0);
         let found = factory.reader().comments(RunId(run_id.0), page).await?;
         Ok(Reply::new(list.answer(found, |one| one.seq, |one| one)))
+    }
+
+    /// Comments on a run's changes
+    ///
+    /// The agent hears it with its next model call, in order with the directives; a run that waits for an approval hears
+    /// it when that is rejected.
+    #[oai(path = "/:run_id/comments", method = "post", operation_id = "comment_run")]
+    async fn comment(
+        &self,
+        caller: Operator,
+        Data(factory): Data<&Factory>,
+        Data(in_flight): Data<&InFlight>,
+        /// The run.
+        run_id: Path<i64>,
+        /// A key under which it is said at most once.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        body: Body<NewComment>,
+    ) -> Result<Reply<Run>, Problem> {
+        let Body { value: new, digest } = body;
+        let comment = Comment {
+            path: new.path,
+            line: new.line,
+            side: new.side.unwrap_or_default(),
+            text: new.text,
+        };
+        let run = RunId(run_id.0);
+        let operation = format!("POST /runs/{run}/comments");
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
+        let made = request
+            .write(async |factory| Ok([factory.comment(run, comment).await?]))
+            .await?;
+        run::replied(factory.reader(), made).await
     }
 
     /// Lists the files that a run has changed

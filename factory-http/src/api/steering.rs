@@ -1,7 +1,7 @@
 //! The verbs that steer a run. Each answers when it is stored; what is not allowed now answers 409 with the verbs that are.
 
 use factory_core::Factory;
-use factory_core::model::{Comment, RunId, Seq, Side};
+use factory_core::model::{RunId, Seq};
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -34,25 +34,6 @@ pub(crate) struct NewFork {
     #[serde(default)]
     #[schemars(length(min = 1, max = 65536))]
     goal: Option<String>,
-}
-
-/// A remark on a run's changes.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewComment {
-    /// The file; null where it is about the whole.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 4096))]
-    path: Option<String>,
-    /// The line, from 1; null where it is about the whole file.
-    #[serde(default)]
-    line: Option<u32>,
-    /// Which text the line counts in.
-    #[serde(default)]
-    side: Option<Side>,
-    /// What is said.
-    #[schemars(length(min = 1, max = 65536))]
-    text: String,
 }
 
 /// The operations.
@@ -127,39 +108,6 @@ impl SteeringApi {
         let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
         let made = request
             .write(async |factory| Ok([factory.direct(run, &told.directive).await?]))
-            .await?;
-        run::replied(factory.reader(), made).await
-    }
-
-    /// Comments on a run's changes
-    ///
-    /// The agent hears it with its next model call, in order with the directives; a run that waits for an approval hears
-    /// it when that is rejected.
-    #[oai(path = "/:run_id/comments", method = "post", operation_id = "comment_run")]
-    async fn comment(
-        &self,
-        caller: Operator,
-        Data(factory): Data<&Factory>,
-        Data(in_flight): Data<&InFlight>,
-        /// The run.
-        run_id: Path<i64>,
-        /// A key under which it is said at most once.
-        #[oai(name = "Idempotency-Key")]
-        key: KeyHeader,
-        body: Body<NewComment>,
-    ) -> Result<Reply<Run>, Problem> {
-        let Body { value: new, digest } = body;
-        let comment = Comment {
-            path: new.path,
-            line: new.line,
-            side: new.side.unwrap_or_default(),
-            text: new.text,
-        };
-        let run = RunId(run_id.0);
-        let operation = format!("POST /runs/{run}/comments");
-        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
-        let made = request
-            .write(async |factory| Ok([factory.comment(run, comment).await?]))
             .await?;
         run::replied(factory.reader(), made).await
     }

@@ -95,7 +95,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
             refused,
             StoreError::Newer {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),

@@ -1,7 +1,7 @@
 //! Settings from `factory.toml` in the data folder, then `FACTORY_…` variables, then flags; the later wins.
 
 mod endpoints;
-mod secrets;
+pub(crate) mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod configuration;
+mod console;
 mod control;
 mod demo;
 mod environment;
@@ -16,6 +17,7 @@ mod live;
 mod problem;
 mod render;
 mod script_server;
+mod server;
 
 use std::process::ExitCode;
 

@@ -50,6 +50,13 @@ fn commands_are_parsed_strictly() {
         "approve 1 --tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904 -m text",
         "reject 1 --because no",
         "raise 1 --calls 5",
+        "token",
+        "token add ci --role viewer --expires 30d",
+        "token list --all --after 3",
+        "token revoke ci",
+        "token rotate",
+        "token rotate ci",
+        "login --qr",
         "script serve f.json --listen 127.0.0.1:0 --log l",
     ] {
         assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err());
@@ -70,6 +77,11 @@ fn commands_are_parsed_strictly() {
         "project add . --check x --no-checks",
         "project set n --base x --no-base",
         "script serve f.json",
+        "token add",
+        "token add ci --role root",
+        "token add ci --expires unlimited",
+        "token add ci --expires 0s",
+        "token revoke",
         "demo --no-such-flag",
     ] {
         assert!(parse(bad).is_err(), "{bad}");

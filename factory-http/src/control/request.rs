@@ -3,12 +3,17 @@
 
 use std::path::PathBuf;
 
+use factory_core::factory::credentials::{CredentialView, IssuedCredential, Listed, NewToken};
 use factory_core::factory::{
     AddProject, ApproveTree, EndpointModels, Existing, Exported, Finding, ProbedModel, ProjectAdded,
     ProjectChange, RunDiff, RunView, Submit,
 };
-use factory_core::model::{Budget, Project, ProjectId, Run, RunId, RunStatus, Seq};
+use factory_core::model::{
+    Budget, CredentialId, CredentialSecret, Project, ProjectId, Run, RunId, RunStatus, Seq,
+};
 use serde::{Deserialize, Serialize};
+
+use super::credentials::LoginLink;
 
 /// What can be asked of a factory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -173,6 +178,45 @@ pub(crate) enum Request {
         /// The bounds from now on.
         budget: Budget,
     },
+    /// Make, list or take back what lets others in.
+    Credentials {
+        /// Which of them.
+        request: CredentialRequest,
+    },
+}
+
+/// What can be asked about tokens and browser sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub(crate) enum CredentialRequest {
+    /// The owner's token, made where there is none.
+    OwnerToken,
+    /// A page of credentials.
+    List {
+        /// Which.
+        which: Listed,
+        /// The last credential of the page before.
+        after: Option<CredentialId>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Make a token.
+    Add {
+        /// Which.
+        new: NewToken,
+    },
+    /// Take a token back.
+    Revoke {
+        /// Its name or number.
+        reference: String,
+    },
+    /// Replace a token.
+    Rotate {
+        /// Its name; none for the owner's.
+        name: Option<String>,
+    },
+    /// A link that opens a browser session.
+    Login,
 }
 
 impl Request {
@@ -198,7 +242,15 @@ impl Request {
         self.only_reads()
             || matches!(
                 self,
-                Self::Drive { .. } | Self::Start { .. } | Self::ProbeModel { .. } | Self::PullModel { .. }
+                Self::Drive { .. }
+                    | Self::Start { .. }
+                    | Self::ProbeModel { .. }
+                    | Self::PullModel { .. }
+                    | Self::Credentials {
+                        request: CredentialRequest::OwnerToken
+                            | CredentialRequest::List { .. }
+                            | CredentialRequest::Login,
+                    }
             )
     }
 }
@@ -231,6 +283,14 @@ pub(crate) enum Answer {
     Probed(Box<ProbedModel>),
     /// The model that was got or removed, as runs are filed with it.
     Model(String),
+    /// The owner's token.
+    OwnerToken(CredentialSecret),
+    /// Credentials, without their secrets.
+    Credentials(Vec<CredentialView>),
+    /// A token that was just made.
+    Issued(Box<IssuedCredential>),
+    /// A link that opens a browser session.
+    LoginLink(Box<LoginLink>),
     /// Everything was streamed, or is under way.
     Done,
 }
@@ -326,6 +386,18 @@ mod tests {
             Request::Raise {
                 run,
                 budget: Budget::default(),
+            },
+            Request::Credentials {
+                request: CredentialRequest::Add {
+                    new: NewToken {
+                        name: "ci".to_owned(),
+                        role: factory_core::model::Role::Viewer,
+                        expires_in: Some(std::time::Duration::from_secs(60)),
+                    },
+                },
+            },
+            Request::Credentials {
+                request: CredentialRequest::Rotate { name: None },
             },
         ];
         for request in requests {

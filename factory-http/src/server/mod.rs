@@ -1,6 +1,7 @@
 //! The server's two ports: one for programs with tokens, one for browsers, over the same API.
 
 mod connection;
+mod flags;
 mod listeners;
 mod listening;
 mod seats;
@@ -19,6 +20,7 @@ use crate::console;
 use crate::guard::{Demand, FailureQuota, Failures, Front, Gate, GateSettings, RouteLimits, Shown};
 
 pub(crate) use connection::ConnectionLimits;
+pub(crate) use flags::ListenFlags;
 pub(crate) use listeners::{Listeners, Port};
 pub(crate) use listening::{Listening, PlainHttp, TlsFiles};
 

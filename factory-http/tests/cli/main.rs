@@ -19,4 +19,5 @@ mod runs;
 mod secrets;
 mod seed;
 mod support;
+mod tokens;
 mod usage;

@@ -10,10 +10,12 @@ use factory_core::llm::{
     Capabilities, ChatRequest, Llm, LlmError, Progress, ReplyStream, Role, Window, WindowBasis,
 };
 use factory_core::model::{
-    Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
-    WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
-use factory_core::store::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use factory_core::store::{
+    Claimable, Commit, CredentialFilter, NewRun, Page, Redemption, RunFilter, Store, StoreError,
+};
 use tokio::sync::Notify;
 
 use super::history;
@@ -157,6 +159,35 @@ impl Store for CrashStore {
 
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
         self.inner.blob(id).await
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.write(self.inner.add_credential(new)).await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.inner.credential_by_hash(hash).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.inner.credentials(filter, page).await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.write(self.inner.revoke_credential(id, at)).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.write(self.inner.redeem_login_code(code, session, at)).await
     }
 
     async fn close(&self) {

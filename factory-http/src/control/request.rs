@@ -387,26 +387,52 @@ mod tests {
                 run,
                 budget: Budget::default(),
             },
-            Request::Credentials {
-                request: CredentialRequest::Add {
-                    new: NewToken {
-                        name: "ci".to_owned(),
-                        role: factory_core::model::Role::Viewer,
-                        expires_in: Some(std::time::Duration::from_secs(60)),
-                    },
-                },
-            },
-            Request::Credentials {
-                request: CredentialRequest::Rotate { name: None },
-            },
         ];
         for request in requests {
-            let text = serde_json::to_string(&request).unwrap();
-            assert!(!text.contains('\n'), "{text}");
-            let back: Request = serde_json::from_str(&text).unwrap();
-            assert_eq!(serde_json::to_string(&back).unwrap(), text);
-            assert_eq!(format!("{back:?}"), format!("{request:?}"));
+            comes_back(&request);
         }
+    }
+
+    fn comes_back(request: &Request) {
+        let text = serde_json::to_string(request).unwrap();
+        assert!(!text.contains('\n'), "{text}");
+        let back: Request = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), text);
+        assert_eq!(format!("{back:?}"), format!("{request:?}"));
+    }
+
+    #[test]
+    fn requests_about_credentials_come_back_whole() {
+        let new = NewToken {
+            name: "ci".to_owned(),
+            role: factory_core::model::Role::Viewer,
+            expires_in: Some(std::time::Duration::from_mins(1)),
+        };
+        let revoke = CredentialRequest::Revoke {
+            reference: "ci".to_owned(),
+        };
+        let list = CredentialRequest::List {
+            which: Listed::All,
+            after: Some(CredentialId(3)),
+            limit: 5,
+        };
+        for request in [
+            CredentialRequest::OwnerToken,
+            list,
+            CredentialRequest::Add { new },
+            revoke,
+            CredentialRequest::Rotate { name: None },
+            CredentialRequest::Login,
+        ] {
+            comes_back(&Request::Credentials { request });
+        }
+    }
+
+    #[test]
+    fn an_answer_with_a_secret_is_shown_without_it() {
+        let answer = Answer::OwnerToken(CredentialSecret::new("aidf_secret"));
+        assert!(!format!("{answer:?}").contains("aidf"), "{answer:?}");
+        assert!(serde_json::to_string(&answer).unwrap().contains("aidf_secret"));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Failures {
         }
         let address = from
             .as_socket_addr()
-            .map_or(IpAddr::from([0, 0, 0, 0]), |from| from.ip());
+            .map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
         self.limiter.check_key(&network(address)).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             Problem::new(

@@ -40,8 +40,8 @@ struct Place {
 }
 
 #[handler]
-fn look(viewer: Viewer) -> String {
-    viewer.0.name.to_string()
+fn look(Viewer(principal): Viewer) -> String {
+    principal.name.to_string()
 }
 
 #[handler]

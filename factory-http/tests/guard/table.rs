@@ -122,7 +122,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    fn to_hosts(mut self, hosts: &[&str]) -> Self {
+    fn for_hosts(mut self, hosts: &[&str]) -> Self {
         self.hosts = hosts.iter().map(|&host| host.to_owned()).collect();
         self
     }
@@ -218,13 +218,33 @@ pub(crate) async fn check(door: &Door, rows: &[Row]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every request of one row, with what is special about it and what it has to be answered with.
-fn requests<'a>(door: &Door, row: &'a Row) -> Vec<(String, Request<'a>, u16)> {
-    let port = door.address.port();
-    let other = port ^ 1;
+/// What is special about a request, the request, and what it has to be answered with.
+type Case<'a> = (String, Request<'a>, u16);
+
+/// Every request of one row.
+fn requests<'a>(door: &Door, row: &'a Row) -> Vec<Case<'a>> {
     let good = Request::of(door, row, &door.admin);
+    let mut all = credentials(door, row);
+    all.extend(origins(door, row, &good));
+    all.extend(hosts(door, row, &good));
+    if row.body.is_some() {
+        all.extend(bodies(row, &good));
+    }
+    all.push((
+        "another method in a header".to_owned(),
+        good.with("X-HTTP-Method-Override", "DELETE"),
+        row.authorised,
+    ));
+    all
+}
+
+fn credentials<'a>(door: &Door, row: &'a Row) -> Vec<Case<'a>> {
     let mut all = vec![
-        ("the credential".to_owned(), good.clone(), row.authorised),
+        (
+            "the credential".to_owned(),
+            Request::of(door, row, &door.admin),
+            row.authorised,
+        ),
         ("no credential".to_owned(), Request::of(door, row, &[]), 401),
     ];
     for (what, headers) in &door.wrong {
@@ -243,12 +263,16 @@ fn requests<'a>(door: &Door, row: &'a Row) -> Vec<(String, Request<'a>, u16)> {
             Needs::Viewer => row.authorised,
             Needs::More => 403,
         };
-        all.push((
-            "a viewer's credential".to_owned(),
-            Request::of(door, row, viewer),
-            expected,
-        ));
+        let request = Request::of(door, row, viewer);
+        all.push(("a viewer's credential".to_owned(), request, expected));
     }
+    all
+}
+
+fn origins<'a>(door: &Door, row: &Row, good: &Request<'a>) -> Vec<Case<'a>> {
+    let port = door.address.port();
+    let other = port ^ 1;
+    let mut all = Vec::new();
     for origin in [
         "https://evil.example".to_owned(),
         "null".to_owned(),
@@ -257,81 +281,69 @@ fn requests<'a>(door: &Door, row: &'a Row) -> Vec<(String, Request<'a>, u16)> {
         format!("http://127.0.0.1.evil.example:{port}"),
         format!("https://127.0.0.1:{port}"),
     ] {
-        all.push((
-            format!("the origin {origin}"),
-            good.clone().with("Origin", &origin),
-            403,
-        ));
+        let request = good.clone().with("Origin", &origin);
+        all.push((format!("the origin {origin}"), request, 403));
     }
-    let own = format!("http://127.0.0.1:{port}");
+    let own = good.clone().with("Origin", &format!("http://127.0.0.1:{port}"));
     all.push((
         "its own origin".to_owned(),
-        good.clone()
-            .with("Origin", &own)
-            .with("Sec-Fetch-Site", "same-origin"),
+        own.with("Sec-Fetch-Site", "same-origin"),
         row.authorised,
     ));
-    let unsafe_or_socket = row.is_socket || !matches!(row.method, "GET" | "HEAD");
-    let expected = if door.needs_origin && unsafe_or_socket {
+    let is_told = row.is_socket || !matches!(row.method, "GET" | "HEAD");
+    let expected = if door.needs_origin && is_told {
         403
     } else {
         row.authorised
     };
     all.push(("no origin".to_owned(), good.clone().without("Origin"), expected));
     for site in ["cross-site", "same-site", "anything"] {
-        all.push((
-            format!("Sec-Fetch-Site {site}"),
-            good.clone().with("Sec-Fetch-Site", site),
-            403,
-        ));
+        let request = good.clone().with("Sec-Fetch-Site", site);
+        all.push((format!("Sec-Fetch-Site {site}"), request, 403));
+    }
+    all
+}
+
+fn hosts<'a>(door: &Door, row: &Row, good: &Request<'a>) -> Vec<Case<'a>> {
+    let port = door.address.port();
+    let mut all = Vec::new();
+    for host in [
+        "evil.example".to_owned(),
+        format!("localhost.evil.example:{port}"),
+        format!("127.0.0.1:{}", port ^ 1),
+        "127.0.0.1".to_owned(),
+        format!("0.0.0.0:{port}"),
+    ] {
+        let request = good.clone().for_hosts(&[&host]);
+        all.push((format!("the host {host}"), request, 421));
     }
     let host = door.address.to_string();
-    for hosts in [
-        vec!["evil.example"],
-        vec![&*format!("localhost.evil.example:{port}")],
-        vec![&*format!("127.0.0.1:{other}")],
-        vec!["127.0.0.1"],
-        vec![&*format!("0.0.0.0:{port}")],
-    ] {
-        all.push((format!("the host {hosts:?}"), good.clone().to_hosts(&hosts), 421));
-    }
-    all.push(("no host".to_owned(), good.clone().to_hosts(&[]), 400));
-    all.push((
-        "two hosts".to_owned(),
-        good.clone().to_hosts(&[&host, &host]),
-        400,
-    ));
-    let localhost = format!("localhost:{port}");
-    all.push((
-        "the host localhost".to_owned(),
-        good.clone().to_hosts(&[&localhost]),
-        row.authorised,
-    ));
-    if row.body.is_some() {
-        for content_type in [
-            "text/plain",
-            "application/x-www-form-urlencoded",
-            "multipart/form-data; boundary=x",
-            "text/plain; application/json",
-        ] {
-            let mut request = good.clone();
-            request.content_type = Some(content_type);
-            all.push((format!("a body of {content_type}"), request, 415));
-        }
+    let twice = good.clone().for_hosts(&[&host, &host]);
+    all.push(("two hosts".to_owned(), twice, 400));
+    all.push(("no host".to_owned(), good.clone().for_hosts(&[]), 400));
+    let localhost = good.clone().for_hosts(&[&format!("localhost:{port}")]);
+    all.push(("the host localhost".to_owned(), localhost, row.authorised));
+    all
+}
+
+fn bodies<'a>(row: &Row, good: &Request<'a>) -> Vec<Case<'a>> {
+    let of_type = |content_type| {
         let mut request = good.clone();
-        request.content_type = None;
-        all.push(("a body of no type".to_owned(), request, 415));
-        let mut request = good.clone();
-        request.content_type = Some("application/json; charset=utf-8");
-        all.push((
-            "a body of JSON with its charset".to_owned(),
-            request,
-            row.authorised,
-        ));
-    }
+        request.content_type = content_type;
+        request
+    };
+    let mut all: Vec<_> = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain; application/json",
+    ]
+    .map(|name| (format!("a body of {name}"), of_type(Some(name)), 415))
+    .into();
+    all.push(("a body of no type".to_owned(), of_type(None), 415));
     all.push((
-        "another method in a header".to_owned(),
-        good.with("X-HTTP-Method-Override", "DELETE"),
+        "a body of JSON with its charset".to_owned(),
+        of_type(Some("application/json; charset=utf-8")),
         row.authorised,
     ));
     all

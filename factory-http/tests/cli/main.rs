@@ -20,4 +20,5 @@ mod runs;
 mod secrets;
 mod seed;
 mod support;
+mod tokens;
 mod usage;

@@ -60,3 +60,40 @@ pub(super) async fn execute(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use factory_core::{HostEnvironment, Settings};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_login_link_leads_to_the_announced_console_and_opens_one_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = HostEnvironment {
+            variables: std::env::vars().collect(),
+            home: folder.path().into(),
+        };
+        let factory = Factory::open(Settings::new(folder.path().join("data"), host))
+            .await
+            .unwrap();
+        let console = ConsoleUrl::default();
+        let refused = execute(&factory, &console, CredentialRequest::Login).await;
+        assert!(refused.unwrap_err().remedy.unwrap().contains("factory serve"));
+        console.announce("https://factory.example.org".to_owned());
+        let answer = execute(&factory, &console, CredentialRequest::Login)
+            .await
+            .unwrap();
+        assert!(!format!("{answer:?}").contains('#'), "{answer:?}");
+        let Answer::LoginLink(link) = answer else {
+            panic!("{answer:?}")
+        };
+        let link = link.expose();
+        let code = link.strip_prefix("https://factory.example.org/login#").unwrap();
+        assert_eq!(code.len(), 43);
+        let credentials = factory.credentials().await.unwrap();
+        assert!(credentials.redeem(code).await.unwrap().is_ok());
+        assert!(credentials.redeem(code).await.unwrap().is_err());
+        factory.shutdown().await;
+    }
+}

@@ -1,12 +1,15 @@
 //! The server over real connections, in front of a small stand-in for the API.
 
 mod bounds;
+mod browser;
+mod chromium;
 mod doors;
 #[path = "../../tests/guard/table.rs"]
 mod table;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use factory_core::factory::Sockets;
@@ -16,6 +19,7 @@ use factory_core::store::MemoryStore;
 use factory_core::{Factory, HostEnvironment, Settings};
 use futures_util::{SinkExt as _, StreamExt as _};
 use poem::http::StatusCode;
+use poem::web::Data;
 use poem::web::websocket::WebSocket;
 use poem::{IntoResponse, Response, Route, RouteMethod, get, handler};
 use tempfile::TempDir;
@@ -37,6 +41,8 @@ struct Place {
     viewer: String,
     ending: CancellationToken,
     served: JoinHandle<()>,
+    /// How often something was changed.
+    altered: Arc<AtomicUsize>,
 }
 
 #[handler]
@@ -45,7 +51,8 @@ fn look(Viewer(principal): Viewer) -> String {
 }
 
 #[handler]
-fn alter(_operator: Operator, body: String) -> String {
+fn alter(_operator: Operator, Data(altered): Data<&Arc<AtomicUsize>>, body: String) -> String {
+    altered.fetch_add(1, Ordering::SeqCst);
     body
 }
 
@@ -153,7 +160,13 @@ impl Place {
         serving.failures.burst = NonZeroU32::new(10_000).unwrap();
         change(&mut serving);
         let ending = CancellationToken::new();
-        let served = tokio::spawn(serve(listeners, stand_in(), serving, ending.clone()));
+        let altered = Arc::new(AtomicUsize::new(0));
+        let served = tokio::spawn(serve(
+            listeners,
+            stand_in().data(Arc::clone(&altered)),
+            serving,
+            ending.clone(),
+        ));
         Self {
             _folder: folder,
             factory,
@@ -163,6 +176,7 @@ impl Place {
             viewer: viewer.expose().to_owned(),
             ending,
             served,
+            altered,
         }
     }
 

@@ -28,6 +28,7 @@ const FLOORS: &[&[&str]] = &[
         "vcs",
         "workspace",
     ],
+    &["scheduler"],
     &["agent", "error", "journal"],
     &["factory"],
     &["evaluation", "testing", "lib"],

@@ -15,6 +15,7 @@ mod inspect;
 mod models;
 mod open;
 mod projects;
+mod queue;
 mod submit;
 mod surroundings;
 mod verify;

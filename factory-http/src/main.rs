@@ -16,6 +16,7 @@ mod live;
 mod problem;
 mod render;
 mod script_server;
+mod terminal;
 
 use std::process::ExitCode;
 

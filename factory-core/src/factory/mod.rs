@@ -14,6 +14,7 @@ mod inspect;
 mod models;
 mod open;
 mod projects;
+mod shell;
 mod submit;
 mod surroundings;
 mod verify;
@@ -37,6 +38,7 @@ use crate::vcs::Vcs;
 pub use export::{Existing, Exported};
 pub use models::{EndpointModels, ProbedModel, ProtocolTry};
 pub use open::Sockets;
+pub use shell::Workbench;
 pub use views::{
     AddProject, ApproveTree, CheckView, CheckpointView, CommandReport, CommentView, DiffRange, FileDiffs,
     Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView, SetupReport, StepState, StepView,

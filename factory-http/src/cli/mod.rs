@@ -14,6 +14,7 @@ mod models;
 mod project;
 mod run;
 mod script;
+mod shell;
 mod show;
 mod verbs;
 mod watch;
@@ -106,6 +107,9 @@ enum Command {
     Retry(again::Retry),
     /// Goes on from an earlier point of a run, as a new run; the old one stays as it is
     Fork(again::Fork),
+    /// Opens a shell in a run's sandbox, on a copy of its newest files; without a terminal it reads commands from
+    /// standard input
+    Shell(shell::Shell),
     /// Applies a model's answer, read from standard input, to the files of a folder
     Apply(apply::Apply),
     /// Runs a folder of tasks against a model and shows what was solved
@@ -215,6 +219,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Raise(raise) => raise.run(context).await,
         Command::Retry(retry) => retry.run(context).await,
         Command::Fork(fork) => fork.run(context).await,
+        Command::Shell(shell) => shell.run(context).await,
         Command::Apply(apply) => apply.run(context).await,
         Command::Eval(eval) => eval.run(context).await,
         Command::Models(models) => models.run(context).await,

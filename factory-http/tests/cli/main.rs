@@ -19,5 +19,6 @@ mod owners;
 mod runs;
 mod secrets;
 mod seed;
+mod shell;
 mod support;
 mod usage;

@@ -1,9 +1,13 @@
 # The commands that a newcomer needs. Each works on a fresh machine with Rust, git, make and a C compiler.
-.PHONY: demo test registries check prerequisites deny
+.PHONY: demo run test registries check prerequisites deny
 
 # Runs the main job from end to end: a goal becomes an approved commit in a small repository.
 demo: prerequisites
 	cargo run --locked --quiet --package factory-http -- demo --yes
+
+# Serves the API on port 8000 and works on the queue, until Ctrl-C.
+run: prerequisites
+	cargo run --locked --release --package factory-http -- serve
 
 # Runs every test, the documentation's examples included.
 test: prerequisites

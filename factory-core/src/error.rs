@@ -22,6 +22,14 @@ pub enum Error {
     /// What was given cannot be used; the text says what and why.
     #[error("{0}")]
     BadInput(String),
+    /// One of several things that were asked at once cannot be done, so that none of them was.
+    #[error("number {}: {source}", .place + 1)]
+    InList {
+        /// Its place among them, from 0.
+        place: usize,
+        /// Why.
+        source: Box<Error>,
+    },
     /// The run does not allow it as it stands; the source says what it allows.
     #[error("run {run}: {source}")]
     NotAllowed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event_bus::{EventBus, Notice};
 use crate::model::{Event, Fence, InvalidTransition, NewEvent, Run, RunId, Seq, Timestamp};
-use crate::store::{ApprovalChange, Blob, Claimable, Commit, NewRun, Page, Store, StoreError, Urgency};
+use crate::store::{ApprovalChange, Blob, Claimable, Commit, NewRun, Once, Page, Store, StoreError, Urgency};
 
 /// How often a fact is offered again after somebody else wrote first. Each round means that another writer of the
 /// same run got on, so this is reached by a defect only.
@@ -60,6 +60,8 @@ pub struct Entry {
     pub releases_claim: bool,
     /// Whether it overtakes other writes.
     pub urgency: Urgency,
+    /// The key under which it is written at most once.
+    pub once: Option<Once>,
 }
 
 impl Entry {
@@ -129,11 +131,12 @@ impl Journal {
         self.clock.now()
     }
 
-    /// Files a run.
-    pub async fn create(&self, new: NewRun) -> Result<Run, StoreError> {
-        let (run, event) = self.store.create_run(new).await?;
-        self.publish(vec![event]);
-        Ok(run)
+    /// Files runs, all of them or none; at most once under the key, if one is given.
+    pub async fn create(&self, new: Vec<NewRun>, once: Option<Once>) -> Result<Vec<Run>, StoreError> {
+        let made = self.store.create_runs(new, once).await?;
+        let (runs, events) = made.into_iter().unzip();
+        self.publish(events);
+        Ok(runs)
     }
 
     /// Gives a run to `worker`, if one can be had.
@@ -212,6 +215,7 @@ impl Journal {
             approval: entry.approval,
             at: self.clock.now(),
             urgency: entry.urgency,
+            once: entry.once,
         };
         let (run, events) = self.store_surely(commit).await?;
         self.publish(events.clone());

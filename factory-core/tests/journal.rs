@@ -33,16 +33,19 @@ async fn journal() -> (Arc<FaultyStore>, Journal, RunId) {
     };
     let event = NewEvent::system(created);
     let run = journal
-        .create(NewRun {
-            project_id,
-            goal,
-            spec,
-            priority: 0,
-            event,
-            at: Timestamp::UNKNOWN,
-        })
+        .create(
+            vec![NewRun {
+                project_id,
+                goal,
+                spec,
+                priority: 0,
+                event,
+                at: Timestamp::UNKNOWN,
+            }],
+            None,
+        )
         .await;
-    (store, journal, run.unwrap().id)
+    (store, journal, run.unwrap()[0].id)
 }
 
 fn directive() -> Entry {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use factory_core::model::{
     Actor, Event, EventKind, ProjectId, Run, RunId, RunStatus, Seq, StatusReason, Timestamp, WorkerId,
 };
-use factory_core::store::{Claimable, Page, RunFilter, SqliteStore, Store};
+use factory_core::store::{
+    Claimable, Page, RunFilter, SqliteStore, Store, StoreExt as _, UsageFilter, UsageGroup,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -247,11 +249,11 @@ async fn numbers_of_lost_rows_are_not_given_again() {
 #[tokio::test]
 async fn a_copy_is_kept_and_no_copy_is_overwritten() {
     let (folder, path) = seed_database(DOCUMENTED);
-    let older = folder.path().join("platform.db.before-migration-1");
+    let older = folder.path().join("platform.db.before-migration-3");
     std::fs::write(&older, "precious").unwrap();
     SqliteStore::open(&path).await.unwrap().close().await;
     assert_eq!(std::fs::read_to_string(&older).unwrap(), "precious");
-    let copy = folder.path().join("platform.db.before-migration-1.2");
+    let copy = folder.path().join("platform.db.before-migration-3.2");
     assert_eq!(count(&copy, "SELECT count(*) FROM events"), 500);
     assert_eq!(
         count(
@@ -275,8 +277,8 @@ async fn a_copy_is_kept_and_no_copy_is_overwritten() {
     names.sort();
     let expected = [
         "platform.db",
-        "platform.db.before-migration-1",
-        "platform.db.before-migration-1.2",
+        "platform.db.before-migration-3",
+        "platform.db.before-migration-3.2",
     ];
     assert_eq!(names, expected);
 }
@@ -315,6 +317,7 @@ async fn a_resumed_run_of_an_older_factory_goes_on() {
         approval: None,
         at: Timestamp::UNKNOWN,
         urgency: factory_core::store::Urgency::Normal,
+        once: None,
     };
     store.commit(commit).await.unwrap();
     let claimed = store
@@ -322,4 +325,53 @@ async fn a_resumed_run_of_an_older_factory_goes_on() {
         .await
         .unwrap();
     assert_eq!(claimed.unwrap().0.id, RunId(14));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("platform.db");
+    let first = Connection::open(&path).unwrap();
+    first
+        .execute_batch(include_str!("../src/store/sqlite/migrations/001_tables.sql"))
+        .unwrap();
+    let rows = r#"INSERT INTO projects (name, local_path, created_at) VALUES ('shop', '/srv', '2026-01-31');
+        INSERT INTO runs (project_id, goal, status, spec, usage, created_at) VALUES
+            (1, 'a', 'COMPLETE', '{"model": "x"}', '{"calls": 3, "work_ms": 40}', '2026-01-31T12:00:00.000000Z'),
+            (1, 'b', 'FAILED', '{"model": "x"}', '{"calls": 4}', '2026-01-31T13:00:00.000000Z'),
+            (NULL, 'c', 'FAILED', '{}', '{}', NULL);
+        PRAGMA user_version = 1"#;
+    first.execute_batch(rows).unwrap();
+    first.close().unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(store.project_by_name("shop").await.unwrap().id, ProjectId(1));
+    let new = factory_core::model::NewCredential {
+        kind: factory_core::model::CredentialKind::Token,
+        name: "ci".to_owned(),
+        role: factory_core::model::Role::Viewer,
+        hash: factory_core::model::SecretHash::of("secret"),
+        created_at: Timestamp::UNKNOWN,
+        expires_at: None,
+    };
+    store.add_credential(new).await.unwrap();
+    let spent = store
+        .usage(UsageGroup::Day, UsageFilter::default(), Page::first(9))
+        .await
+        .unwrap();
+    let spent: Vec<_> = spent
+        .iter()
+        .map(|day| (day.key.as_str(), day.runs, day.usage.calls, day.usage.work_ms))
+        .collect();
+    assert_eq!(spent, [("1970-01-01", 1, 0, 0), ("2026-01-31", 2, 7, 40)]);
+    let counts = store.run_counts().await.unwrap();
+    assert_eq!(
+        counts.into_iter().collect::<Vec<_>>(),
+        [(RunStatus::Complete, 1), (RunStatus::Failed, 2)]
+    );
+    store.close().await;
+    let copies = folder.path().read_dir().unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().contains("before-migration")
+    });
+    assert_eq!(copies.count(), 1, "a copy is kept");
 }

@@ -113,6 +113,7 @@ impl From<Error> for Failure {
 
 fn classify(error: &Error) -> (FailureKind, Option<String>) {
     match error {
+        Error::InList { source, .. } => classify(source),
         full if full.is_storage_full() => (
             FailureKind::Failed,
             Some("make room on that disk, then say it again; nothing that was stored is lost".to_owned()),

@@ -3,6 +3,7 @@
 //! This file captures the environment once and hands it on; nothing else reads it.
 
 mod api;
+mod app;
 mod cli;
 mod configuration;
 mod control;
@@ -13,8 +14,11 @@ mod failure;
 mod guard;
 mod interrupt;
 mod live;
+mod openapi;
 mod problem;
+mod pulls;
 mod render;
+mod request_id;
 mod script_server;
 mod terminal;
 

@@ -165,6 +165,11 @@ impl DataFolder {
         self.path.join("control.sock")
     }
 
+    /// Returns the path of the file that holds the owner's token.
+    pub fn token_file(&self) -> PathBuf {
+        self.path.join("token")
+    }
+
     /// Returns the path of the settings file.
     pub fn settings_file(&self) -> PathBuf {
         self.path.join("factory.toml")

@@ -110,6 +110,7 @@ impl Factory {
             events,
             approval,
             urgency,
+            once: self.once_key(),
             ..Entry::default()
         };
         match self.inner.journal.write(run, None, entry).await {

@@ -4,8 +4,8 @@ use super::views::step_views;
 use super::{Reader, RunView, StepState, StepView};
 use crate::agent::State;
 use crate::error::Error;
-use crate::model::{BlobId, Event, Run, RunId, Seq};
-use crate::store::{Page, RunFilter, StoreError};
+use crate::model::{Approval, ApprovalId, BlobId, Event, EventId, Run, RunId, Seq};
+use crate::store::{Page, Remembered, RunCounts, RunFilter, StoreError, UsageFilter, UsageGroup, UsageTotal};
 
 impl Reader {
     /// Returns the run with what an operator wants to see of it.
@@ -46,6 +46,43 @@ impl Reader {
     /// Returns the run's events after `page.after`, in order.
     pub async fn events(&self, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, Error> {
         Ok(self.store.events(run, page).await?)
+    }
+
+    /// Returns events of all runs in the order in which they were stored. Front ends hand the last one's number out as a
+    /// text that says nothing: another store may have another order.
+    pub async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, Error> {
+        Ok(self.store.all_events(page).await?)
+    }
+
+    /// Returns the number of the newest event of all runs; 0 where there is none.
+    pub async fn newest_event(&self) -> Result<EventId, Error> {
+        Ok(self.store.newest_event().await?)
+    }
+
+    /// Returns what was spent by day, project or model.
+    pub async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, Error> {
+        Ok(self.store.usage(group, filter, page).await?)
+    }
+
+    /// Returns how many runs stand in each status.
+    pub async fn run_counts(&self) -> Result<RunCounts, Error> {
+        Ok(self.store.run_counts().await?)
+    }
+
+    /// Returns all that the run ever asked, in the order of the numbers.
+    pub async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, Error> {
+        self.store.run(run).await?;
+        Ok(self.store.approvals_of(run, page).await?)
+    }
+
+    /// Returns what was answered to a request with that key.
+    pub async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, Error> {
+        Ok(self.store.remembered(scope, key).await?)
     }
 
     /// Returns a stored text, as an event names it.

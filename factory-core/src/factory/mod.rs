@@ -5,6 +5,7 @@
 
 mod compare;
 mod control;
+pub mod credentials;
 mod decide;
 mod descend;
 mod doctor;
@@ -32,7 +33,7 @@ use crate::llm::Llm;
 use crate::model::{Actor, Project, RunId, WorkerId};
 use crate::model_notes::ModelNotes;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Once, Store};
 use crate::vcs::Vcs;
 
 pub use export::{Existing, Exported};
@@ -65,6 +66,8 @@ pub struct Factory {
     inner: Arc<Inner>,
     /// Who says what is said through this handle, where it is not the settings' operator.
     operator: Option<Arc<str>>,
+    /// The key under which what is said through this handle is done at most once.
+    once: Option<Arc<Once>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,8 @@ struct Inner {
     worker: WorkerId,
     workers: Workers,
     lock: std::sync::Mutex<Option<OwnerLock>>,
+    /// Loaded when somebody first asks for them.
+    credentials: tokio::sync::OnceCell<credentials::Credentials>,
 }
 
 impl Factory {
@@ -99,7 +104,40 @@ impl Factory {
         Self {
             inner: Arc::clone(&self.inner),
             operator: Some(operator.into()),
+            once: self.once.clone(),
         }
+    }
+
+    /// Returns a handle on the same factory through which one thing is said at most once: whoever says it again with the
+    /// same key gets [`StoreError::Repeated`](crate::store::StoreError::Repeated), with the runs as they stood then as
+    /// JSON, and nothing is done. Keys are kept with the write itself, and forgotten after [`Factory::KEPT`].
+    #[must_use]
+    pub fn once(&self, once: Once) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            operator: self.operator.clone(),
+            once: Some(Arc::new(once)),
+        }
+    }
+
+    /// Keeps the answer to something that is no write to runs, so that [`Reader::remembered`] finds it.
+    pub async fn remember(&self, once: Once, answer: String) -> Result<(), Error> {
+        let at = self.inner.journal.now();
+        Ok(self.inner.journal.store().remember(once, answer, at).await?)
+    }
+
+    /// How long keys are kept at least.
+    pub const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+
+    /// Forgets keys that were kept long enough, some of them at most, and returns how many.
+    pub async fn forget_old_keys(&self) -> Result<u32, Error> {
+        const AT_ONCE: u32 = 1000;
+        let before = self.inner.journal.now().before(Self::KEPT);
+        Ok(self.inner.journal.store().forget_answers(before, AT_ONCE).await?)
+    }
+
+    fn once_key(&self) -> Option<Once> {
+        self.once.as_deref().cloned()
     }
 
     /// Returns whether any run is being worked on in this process.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Reader;
@@ -77,7 +78,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The models of an endpoint, or why they are not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointModels {
     /// The endpoint's name.
     pub endpoint: String,
@@ -93,7 +94,7 @@ pub struct EndpointModels {
 }
 
 /// What is known of a model once it was made ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbedModel {
     /// The model, as runs are filed with it.
     pub model: String,
@@ -107,7 +108,7 @@ pub struct ProbedModel {
 }
 
 /// A protocol that was tried with a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProtocolTry {
     /// The protocol.
     pub protocol: Protocol,

@@ -91,10 +91,12 @@ impl Factory {
             worker: WorkerId(format!("process-{}", std::process::id())),
             workers: Workers::default(),
             lock: Mutex::new(Some(lock)),
+            credentials: tokio::sync::OnceCell::new(),
         };
         let factory = Self {
             inner: Arc::new(inner),
             operator: None,
+            once: None,
         };
         release_orphans(&factory).await?;
         Ok(factory)

@@ -37,6 +37,11 @@ impl Reader {
         Ok(self.store.projects(page).await?)
     }
 
+    /// Returns the project with this number.
+    pub async fn project_by_id(&self, id: ProjectId) -> Result<Project, Error> {
+        Ok(self.store.project(id).await?)
+    }
+
     /// Returns the project that `reference` names: by name, by number, or by the path of its repository.
     pub async fn project(&self, reference: &str) -> Result<Project, Error> {
         match self.store.project_by_name(reference).await {

@@ -1,13 +1,17 @@
 //! Filing a run: everything that can be wrong with it is found before it is stored.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Factory, Submit};
 use crate::error::Error;
 use crate::llm::spec::of_file;
 use crate::model::payload::RunCreated;
-use crate::model::{EventKind, NewEvent, Project, Run, RunSpec};
+use crate::model::{CommitId, EventKind, NewEvent, Project, ProjectId, Run, RunSpec};
 use crate::store::NewRun;
+
+/// The commits that the refs of projects lead to, as far as one filing has asked.
+type Bases = HashMap<(ProjectId, Option<String>), CommitId>;
 
 impl Factory {
     /// Files a run as QUEUED and starts nothing. The commit that it starts from is resolved and copied now, so that
@@ -17,6 +21,39 @@ impl Factory {
     /// [`Error::UnknownProject`], [`Error::Llm`] for a model that cannot be opened, [`Error::Vcs`] for a ref that
     /// leads nowhere. In all of these nothing is stored.
     pub async fn submit(&self, submit: Submit) -> Result<Run, Error> {
+        let new = self.ready(submit, &mut Bases::new()).await?;
+        self.create(new).await
+    }
+
+    /// Files runs as [`Factory::submit`] does, all of them or none, at most [`Submit::MAX_AT_ONCE`]. An error that is
+    /// about one of them says about which.
+    pub async fn submit_all(&self, submits: Vec<Submit>) -> Result<Vec<Run>, Error> {
+        if submits.is_empty() {
+            return Err(Error::BadInput(
+                "there is no goal among what is to be filed".to_owned(),
+            ));
+        }
+        if submits.len() > Submit::MAX_AT_ONCE {
+            return Err(Error::BadInput(format!(
+                "{} goals are more than the {} that are filed at once",
+                submits.len(),
+                Submit::MAX_AT_ONCE
+            )));
+        }
+        let mut bases = Bases::new();
+        let mut new = Vec::with_capacity(submits.len());
+        for (place, submit) in submits.into_iter().enumerate() {
+            let ready = self.ready(submit, &mut bases).await;
+            new.push(ready.map_err(|error| Error::InList {
+                place,
+                source: Box::new(error),
+            })?);
+        }
+        Ok(self.inner.journal.create(new, self.once_key()).await?)
+    }
+
+    /// Finds everything that can be wrong with a goal, and returns what is to be stored.
+    async fn ready(&self, submit: Submit, bases: &mut Bases) -> Result<NewRun, Error> {
         let project = self.inner.reader.project(&submit.project).await?;
         let spec = match &submit.spec.origin {
             Some(origin) => self.continued(&project, &submit, origin).await?,
@@ -26,7 +63,8 @@ impl Factory {
                 ..submit.spec.clone()
             },
         };
-        self.file(&project, submit.goal, spec, submit.priority).await
+        self.ready_of(&project, submit.goal, spec, submit.priority, bases)
+            .await
     }
 
     /// Files a run of a project. Where the spec has no base, its ref is resolved.
@@ -34,9 +72,29 @@ impl Factory {
         &self,
         project: &Project,
         goal: String,
-        mut spec: RunSpec,
+        spec: RunSpec,
         priority: i64,
     ) -> Result<Run, Error> {
+        let new = self
+            .ready_of(project, goal, spec, priority, &mut Bases::new())
+            .await?;
+        self.create(new).await
+    }
+
+    async fn create(&self, new: NewRun) -> Result<Run, Error> {
+        let filed = self.inner.journal.create(vec![new], self.once_key()).await?;
+        let filed = filed.into_iter().next();
+        filed.ok_or_else(|| Error::Internal("no run was filed".to_owned()))
+    }
+
+    async fn ready_of(
+        &self,
+        project: &Project,
+        goal: String,
+        mut spec: RunSpec,
+        priority: i64,
+        bases: &mut Bases,
+    ) -> Result<NewRun, Error> {
         let goal = checked_goal(&goal)?;
         if let Some((begin, file)) = of_file(&spec.model) {
             // The run may be resumed from another folder.
@@ -48,19 +106,21 @@ impl Factory {
             })?;
             spec.model = format!("{begin}{}", absolute.display());
         }
-        let reader = &self.inner.reader;
-        reader.models.open(&spec.model)?;
-        let repository = &project.local_path;
+        self.inner.reader.models.open(&spec.model)?;
         let base = if let Some(base) = spec.base.take() {
+            self.take_in(project, &base).await?;
             base
         } else {
-            let name = spec.base_ref.as_deref().or(project.settings.base_ref.as_deref());
-            reader.vcs.resolve(repository, name.unwrap_or("HEAD")).await?
+            let name = spec.base_ref.as_ref().or(project.settings.base_ref.as_ref());
+            let place = (project.id, name.cloned());
+            if let Some(base) = bases.get(&place) {
+                base.clone()
+            } else {
+                let base = self.base(project, place.1.as_deref()).await?;
+                bases.insert(place, base.clone());
+                base
+            }
         };
-        let store = crate::agent::store_of(&reader.folder.project(project.id));
-        reader.vcs.fetch(&store, repository, &base).await?;
-        let tree = reader.vcs.tree_of(&store, &base).await?;
-        reader.check_folder(project, &tree).await?;
         self.hold_start(project, &spec).await?;
         spec.base = Some(base);
         let created = RunCreated {
@@ -68,15 +128,36 @@ impl Factory {
             goal: goal.clone(),
             spec: spec.clone(),
         };
-        let new = NewRun {
+        Ok(NewRun {
             project_id: project.id,
             goal,
             spec,
             priority,
             event: NewEvent::by(self.operator(), EventKind::from(created)),
             at: self.inner.journal.now(),
-        };
-        Ok(self.inner.journal.create(new).await?)
+        })
+    }
+
+    /// Returns the commit that the ref leads to, once it lies in the factory's own store.
+    async fn base(&self, project: &Project, name: Option<&str>) -> Result<CommitId, Error> {
+        let repository = &project.local_path;
+        let base = self
+            .inner
+            .reader
+            .vcs
+            .resolve(repository, name.unwrap_or("HEAD"))
+            .await?;
+        self.take_in(project, &base).await?;
+        Ok(base)
+    }
+
+    /// Copies a commit into the factory's own store, and refuses one without the project's folder.
+    async fn take_in(&self, project: &Project, base: &CommitId) -> Result<(), Error> {
+        let reader = &self.inner.reader;
+        let store = crate::agent::store_of(&reader.folder.project(project.id));
+        reader.vcs.fetch(&store, &project.local_path, base).await?;
+        let tree = reader.vcs.tree_of(&store, base).await?;
+        reader.check_folder(project, &tree).await
     }
 }
 

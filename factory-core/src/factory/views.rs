@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Checked;
@@ -130,10 +131,13 @@ pub struct Submit {
 impl Submit {
     /// The longest goal: 64 KiB.
     pub const MAX_GOAL: usize = 64 << 10;
+
+    /// The most goals that are filed at once.
+    pub const MAX_AT_ONCE: usize = 1000;
 }
 
 /// How a step of the plan stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Not begun.
@@ -145,7 +149,7 @@ pub enum StepState {
 }
 
 /// A step of the plan and how it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
     /// The number.
     pub id: StepId,
@@ -212,7 +216,7 @@ pub struct TreesDiff {
 }
 
 /// Files that differ between two trees of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileDiffs {
     /// The run.
     pub run_id: RunId,
@@ -225,7 +229,7 @@ pub struct FileDiffs {
 }
 
 /// A round of checks that ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckView {
     /// The event that tells of it.
     pub seq: Seq,
@@ -237,7 +241,7 @@ pub struct CheckView {
 }
 
 /// A checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointView {
     /// The event that tells of it; a fork from here begins with it.
     pub seq: Seq,
@@ -251,7 +255,7 @@ pub struct CheckpointView {
 }
 
 /// A comment of the operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommentView {
     /// The event that brought it.
     pub seq: Seq,

@@ -1,12 +1,13 @@
 //! What a model can do, as far as is known, and how sure that is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Price;
 use crate::model::Protocol;
 
 /// Whether something is supported.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Support {
     /// Its server says so.
@@ -19,7 +20,7 @@ pub enum Support {
 }
 
 /// How a window is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowBasis {
     /// Nobody said; the factory assumes it.
@@ -33,7 +34,7 @@ pub enum WindowBasis {
 }
 
 /// How many tokens prompt and reply may have together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// The tokens.
     pub tokens: u64,
@@ -42,7 +43,7 @@ pub struct Window {
 }
 
 /// What a model can do, as far as is known, and what the operator says of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Capabilities {
     /// Whether it calls tools natively.
     pub tools: Support,

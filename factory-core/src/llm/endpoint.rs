@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::server::{BaseUrl, KeyHeader, Secret, Server};
@@ -28,7 +29,7 @@ pub const OPENAI: &str = "openai";
 const RESERVED: [&str; 2] = ["scripted", "recorded"];
 
 /// What an endpoint's server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointKind {
     /// Ollama's own protocol.

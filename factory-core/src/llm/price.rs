@@ -1,12 +1,13 @@
 //! What tokens cost, as the operator writes it down. A server's own word about a call's cost goes before it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The highest price that is taken for one, in US dollars for a million tokens.
 const HIGHEST: f64 = 1_000_000.0;
 
 /// What a million tokens cost, in millionths of a US dollar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     /// Of the prompt.
     pub input: u64,

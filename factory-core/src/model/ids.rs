@@ -19,7 +19,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    fn new(text: &str, expected: &'static str) -> Self {
+    pub(super) fn new(text: &str, expected: &'static str) -> Self {
         Self {
             text: text
                 .chars()
@@ -73,6 +73,10 @@ integer_id! {
 integer_id! {
     /// An approval record's number.
     ApprovalId, "an approval's number"
+}
+integer_id! {
+    /// A credential's number, never used again.
+    CredentialId, "a credential's number"
 }
 
 macro_rules! counter {

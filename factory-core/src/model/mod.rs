@@ -3,6 +3,7 @@
 mod approval;
 mod budget;
 mod comment;
+mod credential;
 mod event;
 mod ids;
 mod origin;
@@ -20,9 +21,11 @@ mod verb;
 pub use approval::{Approval, ApprovalKind, ApprovalSubject, Decision, DecisionKind};
 pub use budget::{Budget, BudgetLimit, Usage};
 pub use comment::{Comment, Side};
+pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential, NewSession, SecretHash};
 pub use event::{Actor, Event, EventKind, NewEvent, UnknownEvent, payload};
 pub use ids::{
-    ApprovalId, BlobId, CommitId, EventId, Fence, InvalidId, ProjectId, RunId, Seq, StepId, TreeId, WorkerId,
+    ApprovalId, BlobId, CommitId, CredentialId, EventId, Fence, InvalidId, ProjectId, RunId, Seq, StepId,
+    TreeId, WorkerId,
 };
 pub use origin::{Descent, Origin, Start};
 pub use plan::{Plan, Step};

@@ -47,6 +47,15 @@ impl Timestamp {
             .map_or(limit, |moment| Self(moment).min(limit))
     }
 
+    /// Returns the moment before that, as long as `duration`, or the epoch.
+    #[must_use]
+    pub fn before(self, duration: std::time::Duration) -> Self {
+        time::Duration::try_from(duration)
+            .ok()
+            .and_then(|duration| self.0.checked_sub(duration))
+            .map_or(Self::UNKNOWN, |moment| Self(moment).max(Self::UNKNOWN))
+    }
+
     /// Returns the time from `earlier` to this moment; zero if the clock went backwards.
     pub fn since(self, earlier: Self) -> std::time::Duration {
         (self.0 - earlier.0).try_into().unwrap_or_default()

@@ -2,16 +2,23 @@
 //!
 //! It is written to be read: one lock, plain maps, no index. What is asked of it is gone with the process.
 
+mod answers;
+mod credentials;
+mod totals;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{ApprovalChange, Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError, rules};
+use super::{
+    ApprovalChange, Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered,
+    RunCounts, RunFilter, Store, StoreError, UsageFilter, UsageGroup, UsageTotal, once, rules,
+};
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, EventId, Fence, NewEvent, NewProject, Project, ProjectId, Run,
-    RunId, Seq, Timestamp, WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewEvent,
+    NewProject, NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, Usage, WorkerId,
 };
 
 /// Durable for as long as the process lives.
@@ -27,6 +34,10 @@ struct State {
     events: HashMap<RunId, Vec<Event>>,
     approvals: BTreeMap<ApprovalId, AskedApproval>,
     blobs: HashMap<BlobId, Vec<u8>>,
+    answers: HashMap<(String, String), Remembered>,
+    /// By day, project and model: how many runs, and what was spent.
+    spent: BTreeMap<(String, i64, String), (u64, Usage)>,
+    credentials: credentials::StoredCredentials,
     last_project: i64,
     last_run: i64,
     last_event: i64,
@@ -234,15 +245,32 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError> {
         let mut state = self.state()?;
-        state.project(new.project_id)?;
-        state.last_run += 1;
-        let run = rules::filed_run(RunId(state.last_run), &new);
-        state.runs.insert(run.id, run.clone());
-        let mut events = state.append(run.id, Seq(1), &[new.event], new.at);
-        let event = events.pop().expect("one event was appended");
-        Ok((run, event))
+        state.refuse_repeated(once.as_ref())?;
+        for new in &new {
+            state.project(new.project_id)?;
+        }
+        let at = new.first().map(|new| new.at);
+        let mut made = Vec::new();
+        for new in new {
+            state.last_run += 1;
+            let run = rules::filed_run(RunId(state.last_run), &new);
+            state.runs.insert(run.id, run.clone());
+            state.count_filed(&run, new.at);
+            let mut events = state.append(run.id, Seq(1), &[new.event], new.at);
+            let event = events.pop().expect("one event was appended");
+            made.push((run, event));
+        }
+        if let (Some(once), Some(at)) = (once, at) {
+            let runs: Vec<Run> = made.iter().map(|(run, _)| run.clone()).collect();
+            state.keep_answer(once, once::answer_of(&runs), at);
+        }
+        Ok(made)
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -280,7 +308,9 @@ impl Store for MemoryStore {
                 .min_by_key(|run| (Reverse(run.priority), run.id)),
         };
         let Some(run) = run.cloned() else { return Ok(None) };
+        let before = run.clone();
         let (run, event) = rules::run_after_claim(run, worker, at);
+        state.count_change(&before, &run, at);
         state.runs.insert(run.id, run.clone());
         let mut events = state.append(run.id, run.last_seq, &[event], at);
         Ok(events.pop().map(|event| (run, event)))
@@ -302,13 +332,18 @@ impl Store for MemoryStore {
 
     async fn commit(&self, commit: Commit) -> Result<(Run, Vec<Event>), StoreError> {
         let mut state = self.state()?;
-        let stored = state.run(commit.run.id)?;
-        rules::check_commit(stored, &commit)?;
-        state.check_approval(stored, &commit)?;
-        let run = rules::run_after_commit(stored, &commit);
+        state.refuse_repeated(commit.once.as_ref())?;
+        let stored = state.run(commit.run.id)?.clone();
+        rules::check_commit(&stored, &commit)?;
+        state.check_approval(&stored, &commit)?;
+        let run = rules::run_after_commit(&stored, &commit);
+        state.count_change(&stored, &run, commit.at);
         state.change_approval(&commit);
         let events = state.append(run.id, commit.expected_seq.next(), &commit.events, commit.at);
         state.runs.insert(run.id, run.clone());
+        if let Some(once) = commit.once {
+            state.keep_answer(once, once::answer_of(std::slice::from_ref(&run)), commit.at);
+        }
         for blob in commit.blobs {
             state
                 .blobs
@@ -323,6 +358,17 @@ impl Store for MemoryStore {
         state.run(run)?;
         let events = state.events.get(&run).into_iter().flatten();
         Ok(page_of(events, page, |event, key| event.seq > key))
+    }
+
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError> {
+        let state = self.state()?;
+        let mut events: Vec<&Event> = state.events.values().flatten().collect();
+        events.sort_by_key(|event| event.id);
+        Ok(page_of(events.into_iter(), page, |event, key| event.id > key))
+    }
+
+    async fn newest_event(&self) -> Result<EventId, StoreError> {
+        Ok(EventId(self.state()?.last_event))
     }
 
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
@@ -355,6 +401,48 @@ impl Store for MemoryStore {
         Ok(page_of(open, page, |approval, key| approval.id > key))
     }
 
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError> {
+        let state = self.state()?;
+        let all = state.approvals.values().map(|asked| &asked.approval);
+        let of_run = all.filter(|approval| approval.run_id == run);
+        Ok(page_of(of_run, page, |approval, key| approval.id > key))
+    }
+
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError> {
+        Ok(self.state()?.sum_usage(group, &filter, &page))
+    }
+
+    async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        let state = self.state()?;
+        let mut counts = RunCounts::new();
+        for run in state.runs.values() {
+            *counts.entry(run.status).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state()?;
+        state.refuse_repeated(Some(&once))?;
+        state.keep_answer(once, answer, at);
+        Ok(())
+    }
+
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+        let state = self.state()?;
+        let place = (scope.to_owned(), key.to_owned());
+        Ok(state.answers.get(&place).cloned())
+    }
+
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError> {
+        Ok(self.state()?.forget_answers(before, most))
+    }
+
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
         let state = self.state()?;
         state
@@ -362,6 +450,40 @@ impl Store for MemoryStore {
             .get(id)
             .cloned()
             .ok_or_else(|| rules::not_found("blob", &id))
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.state()?.credentials.add(new)
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.state()?.credentials.by_hash(hash).cloned()
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let state = self.state()?;
+        let wanted = state.credentials.iter().filter(|credential| match filter {
+            CredentialFilter::All => true,
+            CredentialFilter::HoldingAt(now) => credential.holds_at(now),
+        });
+        Ok(page_of(wanted, page, |credential, key| credential.id > key))
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.state()?.credentials.revoke(id, at)
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.state()?.credentials.redeem(code, session, at)
     }
 
     async fn close(&self) {

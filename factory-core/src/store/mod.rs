@@ -6,21 +6,26 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod memory;
+mod once;
 mod open;
 mod rules;
 mod sqlite;
+mod totals;
 
 pub use memory::MemoryStore;
+pub use once::{Once, Remembered};
 pub use open::{Access, open_store};
 pub use sqlite::{SqliteStore, StoreHealth};
+pub use totals::{RunCounts, UsageFilter, UsageGroup, UsageTotal};
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
 use crate::model::{
-    Approval, ApprovalId, ApprovalSubject, BlobId, Decision, Event, Fence, NewEvent, NewProject, Project,
-    ProjectId, Run, RunId, RunSpec, RunStatus, Seq, Timestamp, WorkerId,
+    Approval, ApprovalId, ApprovalSubject, BlobId, Credential, CredentialId, Decision, Event, EventId, Fence,
+    NewCredential, NewEvent, NewProject, NewSession, Project, ProjectId, Run, RunId, RunSpec, RunStatus,
+    SecretHash, Seq, Timestamp, WorkerId,
 };
 
 /// What a store answers when it cannot do what was asked.
@@ -70,6 +75,14 @@ pub enum StoreError {
         run: RunId,
         /// The fence that the writer showed.
         fence: Fence,
+    },
+    /// The key of the request was used before. Nothing was done.
+    #[error("the key of this request was used before")]
+    Repeated {
+        /// The fingerprint of the request that used it.
+        fingerprint: String,
+        /// What that request was answered.
+        answer: String,
     },
     /// The disk, or the quota, is full. Nothing of the request was stored.
     #[error("the disk of the database is full")]
@@ -203,6 +216,8 @@ pub struct Commit {
     pub at: Timestamp,
     /// Whether the write may overtake others that wait: pause and stop.
     pub urgency: Urgency,
+    /// Where it is given, the write is made at most once: [`StoreError::Repeated`] from then on.
+    pub once: Option<Once>,
 }
 
 /// Which writes go first.
@@ -231,6 +246,28 @@ pub struct RunFilter {
     pub project_id: Option<ProjectId>,
     /// Those that have this status.
     pub status: Option<RunStatus>,
+}
+
+/// Which credentials a list is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialFilter {
+    /// All there ever were.
+    All,
+    /// Those that may be used at this moment.
+    HoldingAt(Timestamp),
+}
+
+/// What became of the wish to redeem a login code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redemption {
+    /// The session that it opened.
+    Opened(Credential),
+    /// There is no such code.
+    Unknown,
+    /// It was redeemed before.
+    Used,
+    /// It lapsed, or was taken back.
+    Over,
 }
 
 /// A page of a list: at most `limit` items after the item `after` in the list's order.
@@ -291,8 +328,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// a project.
     async fn remove_project(&self, id: ProjectId) -> Result<(), StoreError>;
 
-    /// Stores a run as QUEUED with its first event, number 1. [`StoreError::NotFound`] without the project.
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError>;
+    /// Stores runs as QUEUED, each with its first event, number 1: all of them, numbered in their order, or none.
+    /// [`StoreError::NotFound`] without a project; [`StoreError::Repeated`] where `once` was used before.
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError>;
 
     /// Returns the run, or [`StoreError::NotFound`].
     async fn run(&self, id: RunId) -> Result<Run, StoreError>;
@@ -326,6 +368,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`StoreError::NotFound`] without the run.
     async fn events(&self, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, StoreError>;
 
+    /// Returns events of all runs in the order of their numbers, which for a store with one writer is the order in which
+    /// they were stored. What follows them keeps the last number and knows nothing else of it.
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError>;
+
+    /// Returns the number of the newest event of all runs; 0 where there is none.
+    async fn newest_event(&self) -> Result<EventId, StoreError>;
+
     /// Returns a number for an approval record that no other record has or gets.
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError>;
 
@@ -339,9 +388,72 @@ pub trait Store: Debug + Send + Sync + 'static {
         page: Page<ApprovalId>,
     ) -> Result<Vec<Approval>, StoreError>;
 
+    /// Returns the run's approvals, those that were decided or are no longer asked included, in the order of their
+    /// numbers.
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError>;
+
+    /// Returns what was spent by day, project or model, in the order of the keys.
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError>;
+
+    /// Returns how many runs stand in each status.
+    async fn run_counts(&self) -> Result<RunCounts, StoreError>;
+
+    /// Keeps the answer to a request that is no write to runs. [`StoreError::Repeated`] where the key was used before.
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Returns what was answered to the request with that key.
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError>;
+
+    /// Forgets answers from before that moment, the oldest first, `most` of them at most. Returns how many.
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError>;
+
     /// Returns the content under `id`, or [`StoreError::NotFound`].
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError>;
+
+    /// Stores a credential. [`StoreError::AlreadyExists`] where the hash is another's.
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError>;
+
+    /// Returns the credential with that hash, whatever became of it, or [`StoreError::NotFound`], which does not name
+    /// the hash.
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError>;
+
+    /// Returns credentials in the order of their numbers.
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError>;
+
+    /// Takes a credential back, and returns it. One that was taken back before keeps its time.
+    /// [`StoreError::NotFound`] without it.
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError>;
+
+    /// Redeems the login code with that hash: marks it, and stores the session under its name and role, in one write.
+    /// Of two that try, one gets the session.
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError>;
 
     /// Puts everything down: waits for writes under way and closes. Later calls fail.
     async fn close(&self);
 }
+
+/// What is said of a store in one word more often than it is one word to every backend.
+#[async_trait]
+pub trait StoreExt: Store {
+    /// Stores one run. See [`Store::create_runs`].
+    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
+        let mut made = self.create_runs(vec![new], None).await?;
+        Ok(made.pop().expect("a store answers one run for one"))
+    }
+}
+
+impl<S: Store + ?Sized> StoreExt for S {}

@@ -1,10 +1,11 @@
 //! What a write makes of a run's row: pure, so that every backend guards by the very same rules.
 
 use crate::model::{
-    ApprovalId, Claim, EventKind, NewEvent, Run, RunStatus, Seq, Timestamp, WorkerId, payload,
+    ApprovalId, Claim, Credential, CredentialId, CredentialKind, EventKind, NewCredential, NewEvent,
+    NewSession, Run, RunStatus, Seq, Timestamp, WorkerId, payload,
 };
 
-use super::{Commit, NewRun, StoreError};
+use super::{Commit, NewRun, Redemption, StoreError};
 
 /// Refuses a commit by a writer that lost its claim or that did not see the newest event.
 ///
@@ -149,4 +150,55 @@ pub(super) fn project_in_use(name: &str, run: crate::model::RunId) -> StoreError
 /// Returns what a closed store answers. Nothing of the request was stored.
 pub(super) fn closed() -> StoreError {
     StoreError::Unusable("the store is closed".to_owned())
+}
+
+/// Returns the credential that is stored as number `id`.
+pub(super) fn credential(id: CredentialId, new: NewCredential) -> Credential {
+    Credential {
+        id,
+        kind: new.kind,
+        name: new.name,
+        role: new.role,
+        hash: new.hash,
+        page_hash: None,
+        created_at: new.created_at,
+        expires_at: new.expires_at,
+        revoked_at: None,
+        redeemed_at: None,
+    }
+}
+
+/// Returns why what was found under a hash opens no session at this moment, if it does not.
+pub(super) fn refused_code(code: &Credential, at: Timestamp) -> Option<Redemption> {
+    if code.kind != CredentialKind::LoginCode {
+        Some(Redemption::Unknown)
+    } else if code.redeemed_at.is_some() {
+        Some(Redemption::Used)
+    } else if code.holds_at(at) {
+        None
+    } else {
+        Some(Redemption::Over)
+    }
+}
+
+/// Returns the session that a login code opens, but for its second secret: under the code's name and role.
+pub(super) fn session_of(code: &Credential, session: NewSession, at: Timestamp) -> NewCredential {
+    NewCredential {
+        kind: CredentialKind::Session,
+        name: code.name.clone(),
+        role: code.role,
+        hash: session.hash,
+        created_at: at,
+        expires_at: Some(session.expires_at),
+    }
+}
+
+/// Returns the error of a hash that no credential has. It does not name the hash.
+pub(super) fn no_such_credential() -> StoreError {
+    not_found("credential", "of that secret")
+}
+
+/// Returns the error of a hash that is taken.
+pub(super) fn credential_exists(name: &str) -> StoreError {
+    already_exists("credential", name)
 }

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
-    WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
-use crate::store::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use crate::store::{
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
+    Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
+};
 
 /// What a failing write answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,8 +177,12 @@ impl Store for FaultyStore {
         self.write(self.inner.remove_project(id)).await
     }
 
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
-        self.write(self.inner.create_run(new)).await
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError> {
+        self.write(self.inner.create_runs(new, once)).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -211,6 +218,43 @@ impl Store for FaultyStore {
         self.inner.events(run, page).await
     }
 
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.inner.all_events(page).await
+    }
+
+    async fn newest_event(&self) -> Result<EventId, StoreError> {
+        self.inner.newest_event().await
+    }
+
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError> {
+        self.inner.approvals_of(run, page).await
+    }
+
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError> {
+        self.inner.usage(group, filter, page).await
+    }
+
+    async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        self.inner.run_counts().await
+    }
+
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError> {
+        self.write(self.inner.remember(once, answer, at)).await
+    }
+
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+        self.inner.remembered(scope, key).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError> {
+        self.write(self.inner.forget_answers(before, most)).await
+    }
+
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
         self.write(self.inner.next_approval_id()).await
     }
@@ -229,6 +273,35 @@ impl Store for FaultyStore {
 
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
         self.inner.blob(id).await
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.write(self.inner.add_credential(new)).await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.inner.credential_by_hash(hash).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.inner.credentials(filter, page).await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.write(self.inner.revoke_credential(id, at)).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.write(self.inner.redeem_login_code(code, session, at)).await
     }
 
     async fn close(&self) {

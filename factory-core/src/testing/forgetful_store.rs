@@ -11,10 +11,13 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, EventId, Fence, NewProject, Project, ProjectId, Run, RunId, Seq,
-    Timestamp, WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
-use crate::store::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use crate::store::{
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
+    Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
+};
 
 /// The first number that events get while they are not written; the store behind gives them others.
 const PROVISIONAL: i64 = 1 << 40;
@@ -168,8 +171,12 @@ impl Store for ForgetfulStore {
         self.inner.remove_project(id).await
     }
 
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
-        self.inner.create_run(new).await
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError> {
+        self.inner.create_runs(new, once).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -227,6 +234,43 @@ impl Store for ForgetfulStore {
         Ok(events)
     }
 
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.inner.all_events(page).await
+    }
+
+    async fn newest_event(&self) -> Result<EventId, StoreError> {
+        self.inner.newest_event().await
+    }
+
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError> {
+        self.inner.approvals_of(run, page).await
+    }
+
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError> {
+        self.inner.usage(group, filter, page).await
+    }
+
+    async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        self.inner.run_counts().await
+    }
+
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.remember(once, answer, at).await
+    }
+
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+        self.inner.remembered(scope, key).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError> {
+        self.inner.forget_answers(before, most).await
+    }
+
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
         self.inner.next_approval_id().await
     }
@@ -253,6 +297,35 @@ impl Store for ForgetfulStore {
         }
     }
 
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        self.inner.add_credential(new).await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        self.inner.credential_by_hash(hash).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.inner.credentials(filter, page).await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        self.inner.revoke_credential(id, at).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        self.inner.redeem_login_code(code, session, at).await
+    }
+
     async fn close(&self) {
         // What cannot be written is forgotten, which is what this store is for.
         drop(self.settled().await);
@@ -264,6 +337,7 @@ impl Store for ForgetfulStore {
 mod tests {
     use super::*;
     use crate::model::{NewEvent, ProjectSettings, RunSpec, payload};
+    use crate::store::StoreExt as _;
     use crate::store::{Blob, MemoryStore, Urgency};
 
     async fn filed(store: &dyn Store) -> Run {
@@ -302,6 +376,7 @@ mod tests {
             approval: None,
             at: Timestamp::UNKNOWN,
             urgency: Urgency::Normal,
+            once: None,
         }
     }
 

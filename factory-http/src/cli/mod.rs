@@ -14,6 +14,7 @@ mod models;
 mod project;
 mod run;
 mod script;
+mod serve;
 mod shell;
 mod show;
 mod verbs;
@@ -72,6 +73,8 @@ struct Global {
 enum Command {
     /// Shows the whole job on a small repository that it makes, with a scripted model
     Demo(demo::Demo),
+    /// Serves the API and works on the queue until it is told to end
+    Serve(serve::Serve),
     /// Registers repositories and says how their results are proven
     #[command(subcommand)]
     Project(project::Project),
@@ -202,6 +205,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
     let context = &mut context;
     match command {
         Command::Demo(demo) => demo.run(context).await,
+        Command::Serve(serve) => serve.run(context).await,
         Command::Project(project) => project.run(context).await,
         Command::Run(run) => run.run(context).await,
         Command::List(list) => list.run(context).await,

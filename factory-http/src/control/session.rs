@@ -102,6 +102,11 @@ impl Session {
         self.client_of
     }
 
+    /// Returns the factory, where this process is the owner.
+    pub(crate) fn factory(&self) -> Option<Factory> {
+        self.owner.as_ref().map(|owner| owner.factory.clone())
+    }
+
     /// Becomes the owner, or fails where another process is.
     pub(crate) async fn own(&mut self) -> Result<(), Failure> {
         if self.owner.is_none() {

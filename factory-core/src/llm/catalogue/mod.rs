@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ollama::OllamaCatalogue;
@@ -23,7 +24,7 @@ pub use super::ollama::PullProgress;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A model as its server lists it. What it does not say is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListedModel {
     /// What the server calls it.
     pub name: String,

@@ -3,6 +3,7 @@
 //! The JSON is walked by hand: servers of different ages leave out different fields, and a field of an unexpected kind is
 //! as good as absent.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,7 +80,7 @@ pub struct LoadedModel {
 }
 
 /// How far a download is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullProgress {
     /// What is being done, in the server's words.
     pub status: String,

@@ -7,7 +7,7 @@ use super::{Fresh, a_claimed_run, a_project, a_run, all_events, at, new_run, set
 use crate::model::{
     Actor, Claim, Event, EventKind, Fence, Run, RunId, RunStatus, Seq, StatusReason, payload,
 };
-use crate::store::{Claimable, Commit, NewRun, Page};
+use crate::store::{Claimable, Commit, NewRun, Page, StoreExt as _};
 
 /// A claim makes the run RUNNING under the next fence and tells so, in one write. The old reason goes.
 pub async fn a_claim_starts_the_run(store: Fresh) {

@@ -10,7 +10,7 @@ use crate::model::{
     ApprovalSubject, Claim, CommitId, EventKind, Fence, ProjectId, Run, RunId, RunSpec, RunStatus, Seq,
     StatusReason, Usage,
 };
-use crate::store::{ApprovalChange, Claimable, Commit, NewRun, Page, StoreError, Urgency};
+use crate::store::{ApprovalChange, Claimable, Commit, NewRun, Page, StoreError, StoreExt as _, Urgency};
 
 const COMMIT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{Fresh, a_run, all_events, assert_not_found, at, commit_of, directive, new_project, new_run};
-use crate::model::{Actor, Event, EventKind, NewEvent, RunId, Seq, StepId, UnknownEvent};
-use crate::store::Page;
+use crate::model::{Actor, Event, EventId, EventKind, NewEvent, RunId, Seq, StepId, UnknownEvent};
+use crate::store::{Page, StoreExt as _};
 
 /// Events come back in the order of their numbers, page by page, and a page beyond the last is empty.
 pub async fn events_come_back_in_order_and_in_pages(store: Fresh) {
@@ -139,4 +139,36 @@ pub async fn event_numbers_are_never_shared(store: Fresh) {
         count += 3;
     }
     assert_eq!(numbers.len(), count);
+}
+
+/// Events of all runs are listed in the order of their numbers, whichever run they are of.
+pub async fn events_of_all_runs_come_in_the_order_of_their_numbers(store: Fresh) {
+    assert_eq!(store.newest_event().await.unwrap(), EventId(0));
+    assert_eq!(store.all_events(Page::first(5)).await.unwrap(), []);
+    let (one, two) = (a_run(&store).await, a_run(&store).await);
+    let (one, _) = store
+        .commit(commit_of(&one, vec![directive("a"), directive("b")]))
+        .await
+        .unwrap();
+    store.commit(commit_of(&two, vec![directive("c")])).await.unwrap();
+    store.commit(commit_of(&one, vec![directive("d")])).await.unwrap();
+    let (mut page, mut seen) = (Page::first(2), Vec::new());
+    loop {
+        let events = store.all_events(page).await.unwrap();
+        let Some(last) = events.last() else { break };
+        page.after = Some(last.id);
+        seen.extend(events);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0].id < pair[1].id));
+    let places: Vec<(RunId, u64)> = seen.iter().map(|event| (event.run_id, event.seq.0)).collect();
+    let expected = [
+        (one.id, 1),
+        (two.id, 1),
+        (one.id, 2),
+        (one.id, 3),
+        (two.id, 2),
+        (one.id, 4),
+    ];
+    assert_eq!(places, expected);
+    assert_eq!(store.newest_event().await.unwrap(), seen[5].id);
 }

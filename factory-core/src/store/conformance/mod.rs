@@ -23,31 +23,37 @@
     reason = "scenarios are tests: what is not as it should be fails them"
 )]
 
+mod answers;
 mod approvals;
 mod blobs;
 mod claims;
 mod commits;
+mod credentials;
 mod events;
 mod projects;
 mod runs;
+mod totals;
 
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::{Blob, Commit, NewRun, Store, StoreError, Urgency};
+use super::{Blob, Commit, NewRun, Store, StoreError, StoreExt as _, Urgency};
 use crate::model::{
     Actor, Event, NewEvent, NewProject, Project, ProjectId, ProjectSettings, Run, RunId, RunSpec, RunStatus,
     Timestamp, WorkerId, payload,
 };
 
+pub use answers::*;
 pub use approvals::*;
 pub use blobs::*;
 pub use claims::*;
 pub use commits::*;
+pub use credentials::*;
 pub use events::*;
 pub use projects::*;
 pub use runs::*;
+pub use totals::*;
 
 /// Expands to one test per scenario. See [`conformance`](crate::store::conformance).
 ///
@@ -79,6 +85,7 @@ macro_rules! store_conformance {
             a_run_needs_its_project
             runs_are_listed_newest_first_in_pages
             runs_are_filtered
+            runs_are_filed_all_or_none
             a_page_has_bounds
 
             a_claim_starts_the_run
@@ -110,6 +117,14 @@ macro_rules! store_conformance {
             an_event_keeps_all_that_it_says
             unknown_events_are_kept_byte_for_byte
             event_numbers_are_never_shared
+            events_of_all_runs_come_in_the_order_of_their_numbers
+
+            what_is_filed_once_is_not_filed_again
+            what_is_committed_once_is_not_committed_again
+            an_answer_is_remembered_until_it_is_forgotten
+            usage_is_summed_by_day_project_and_model
+            runs_are_counted_by_status
+            approvals_of_a_run_are_listed_decided_ones_too
 
             an_approval_is_opened_and_decided_once
             approval_numbers_are_never_given_twice
@@ -122,6 +137,14 @@ macro_rules! store_conformance {
             a_blob_comes_back_whole
             a_blob_is_kept_once
             an_unknown_blob_is_not_found
+
+            a_credential_comes_back_as_it_was_stored
+            a_credentials_hash_is_unique
+            a_revoked_credential_no_longer_holds
+            credentials_are_listed_in_pages
+            a_login_code_opens_one_session
+            only_a_login_code_that_holds_is_redeemed
+            of_two_that_redeem_a_code_one_gets_the_session
 
             a_closed_store_refuses_everything
         );
@@ -214,6 +237,7 @@ fn commit_of(run: &Run, events: Vec<NewEvent>) -> Commit {
         approval: None,
         at: at(3),
         urgency: Urgency::Normal,
+        once: None,
     }
 }
 

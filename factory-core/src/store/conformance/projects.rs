@@ -2,7 +2,7 @@
 
 use super::{Fresh, a_project, a_run, assert_not_found, at, new_project, new_run, set_status};
 use crate::model::{Project, ProjectId, ProjectSettings, RunStatus, SetupNetwork};
-use crate::store::{Page, StoreError};
+use crate::store::{Page, StoreError, StoreExt as _};
 
 /// A stored project comes back whole, by number and by name; one that is not there is not found.
 pub async fn a_project_comes_back_as_it_was_stored(store: Fresh) {

@@ -5,7 +5,7 @@ use crate::model::{
     ApprovalPolicy, Budget, BudgetLimit, Descent, Event, Fence, Origin, ProjectId, Protocol, Run, RunId,
     RunSpec, RunStatus, Sampling, Seq, Temperature, Usage,
 };
-use crate::store::{NewRun, Page, RunFilter};
+use crate::store::{NewRun, Page, RunFilter, StoreExt as _};
 
 /// A filed run is QUEUED, whole, and its first event is number 1.
 pub async fn a_run_is_stored_queued_with_its_first_event(store: Fresh) {
@@ -152,4 +152,26 @@ pub async fn a_page_has_bounds(store: Fresh) {
         let events = store.events(newest.id, Page::first(limit)).await.unwrap();
         assert_eq!(events.len(), expected, "{limit}");
     }
+}
+
+/// Runs that are filed together are numbered in their order, or none of them is there.
+pub async fn runs_are_filed_all_or_none(store: Fresh) {
+    let project = a_project(&store).await;
+    let goals = ["one", "two", "three"];
+    let new = goals.map(|goal| new_run(project.id, goal)).to_vec();
+    let made = store.create_runs(new.clone(), None).await.unwrap();
+    let filed: Vec<&str> = made.iter().map(|(run, _)| run.goal.as_str()).collect();
+    assert_eq!(filed, goals);
+    assert!(made.windows(2).all(|pair| pair[0].0.id < pair[1].0.id));
+    assert!(
+        made.iter()
+            .all(|(run, event)| event.run_id == run.id && event.seq == Seq(1))
+    );
+
+    let mut broken = new;
+    broken.push(new_run(ProjectId(project.id.0 + 1), "nowhere"));
+    let id = (project.id.0 + 1).to_string();
+    assert_not_found(store.create_runs(broken, None).await, "project", &id);
+    let stored = store.runs(RunFilter::default(), Page::first(10)).await.unwrap();
+    assert_eq!(stored.len(), goals.len());
 }

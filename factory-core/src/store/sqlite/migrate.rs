@@ -20,8 +20,14 @@ const SEED_AND_TABLES: &str = concat!(
     include_str!("migrations/001_tables.sql")
 );
 
+/// What came after the first schema, in the order in which it is made.
+const LATER: &[&str] = &[
+    include_str!("migrations/002_answers_and_totals.sql"),
+    include_str!("migrations/003_credentials.sql"),
+];
+
 /// The newest schema's number.
-const NEWEST: i64 = 1;
+const NEWEST: i64 = 1 + LATER.len() as i64;
 
 /// `AIDF`: marks the file as ours, so that no other program's database is taken for one.
 const APPLICATION_ID: i64 = 0x4149_4446;
@@ -54,7 +60,8 @@ pub(super) fn migrate(database: &Path) -> Result<(), StoreError> {
         Found::Nothing | Found::Ours(_) => M::up(TABLES),
     };
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
-    match Migrations::new(vec![first]).to_latest(&mut connection) {
+    let all = std::iter::once(first).chain(LATER.iter().map(|sql| M::up(sql)));
+    match Migrations::new(all.collect()).to_latest(&mut connection) {
         Ok(()) => Ok(()),
         // Another process may have done it while this one waited for the lock.
         Err(_) if matches!(look(&connection, database), Ok(Found::Ours(NEWEST))) => Ok(()),

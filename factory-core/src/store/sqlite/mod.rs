@@ -3,8 +3,10 @@
 //! An answer means that the write is on disk: the log is synced with every transaction. SQLite blocks, so that it is
 //! called on threads of its own, never on those of the async runtime.
 
+mod answers;
 mod blob_files;
 mod connection;
+mod credentials;
 mod failure;
 mod health;
 mod migrate;
@@ -14,6 +16,7 @@ mod rows;
 mod seed;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod writer;
 mod writes;
 
@@ -31,10 +34,13 @@ use self::health::HealthRecord;
 use self::queries::StoredBlob;
 use self::readers::Readers;
 use self::writer::{Size, Writer};
-use super::{Claimable, Commit, NewRun, Page, RunFilter, Store, StoreError};
+use super::{
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
+    Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal,
+};
 use crate::model::{
-    Approval, ApprovalId, BlobId, Event, Fence, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
-    WorkerId,
+    Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
+    NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 
 pub use self::health::StoreHealth;
@@ -313,9 +319,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn create_run(&self, new: NewRun) -> Result<(Run, Event), StoreError> {
-        let work = move |database: &_| writes::create_run(database, &new);
-        self.writer()?.write("create a run", Size::default(), work).await
+    async fn create_runs(
+        &self,
+        new: Vec<NewRun>,
+        once: Option<Once>,
+    ) -> Result<Vec<(Run, Event)>, StoreError> {
+        let size = Size {
+            bytes: new.iter().map(|new| 2048 + 2 * new.goal.len()).sum(),
+            urgency: Urgency::Normal,
+        };
+        let work = move |database: &_| writes::create_runs(database, &new, once.as_ref());
+        self.writer()?.write("create runs", size, work).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -375,6 +389,20 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn all_events(&self, page: Page<EventId>) -> Result<Vec<Event>, StoreError> {
+        self.readers
+            .read("list all events", move |database| {
+                queries::all_events(database, page)
+            })
+            .await
+    }
+
+    async fn newest_event(&self) -> Result<EventId, StoreError> {
+        self.readers
+            .read("find the newest event", queries::newest_event)
+            .await
+    }
+
     async fn next_approval_id(&self) -> Result<ApprovalId, StoreError> {
         self.writer()?
             .write("number an approval", Size::default(), writes::next_approval_id)
@@ -398,6 +426,50 @@ impl Store for SqliteStore {
         self.readers.read("list open approvals", work).await
     }
 
+    async fn approvals_of(&self, run: RunId, page: Page<ApprovalId>) -> Result<Vec<Approval>, StoreError> {
+        let work = move |database: &_| queries::approvals_of(database, run, page);
+        self.readers.read("list approvals", work).await
+    }
+
+    async fn usage(
+        &self,
+        group: UsageGroup,
+        filter: UsageFilter,
+        page: Page<String>,
+    ) -> Result<Vec<UsageTotal>, StoreError> {
+        let work = move |database: &_| totals::usage(database, group, &filter, &page);
+        self.readers.read("sum usage", work).await
+    }
+
+    async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        self.readers.read("count runs", totals::run_counts).await
+    }
+
+    async fn remember(&self, once: Once, answer: String, at: Timestamp) -> Result<(), StoreError> {
+        let size = Size {
+            bytes: answer.len(),
+            urgency: Urgency::Normal,
+        };
+        let work = move |database: &_| {
+            answers::refuse_repeated(database, Some(&once))?;
+            answers::keep(database, &once, &answer, at)
+        };
+        self.writer()?.write("keep an answer", size, work).await
+    }
+
+    async fn remembered(&self, scope: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+        let (scope, key) = (scope.to_owned(), key.to_owned());
+        let work = move |database: &_| answers::remembered(database, &scope, &key);
+        self.readers.read("find an answer", work).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, most: u32) -> Result<u32, StoreError> {
+        let work = move |database: &_| answers::forget(database, before, most);
+        self.writer()?
+            .write("forget answers", Size::default(), work)
+            .await
+    }
+
     async fn blob(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
         let (id, files) = (id.clone(), self.blob_files.clone());
         let read = move |database: &_| match queries::blob(database, &id)? {
@@ -405,6 +477,57 @@ impl Store for SqliteStore {
             StoredBlob::File => Ok(files.read(&id)?),
         };
         self.readers.read("read a blob", read).await
+    }
+
+    async fn add_credential(&self, new: NewCredential) -> Result<Credential, StoreError> {
+        let work = move |database: &_| credentials::add(database, &new);
+        self.writer()?
+            .write("add a credential", Size::default(), work)
+            .await
+    }
+
+    async fn credential_by_hash(&self, hash: &SecretHash) -> Result<Credential, StoreError> {
+        let hash = *hash;
+        self.readers
+            .read("read a credential", move |database| {
+                credentials::by_hash(database, &hash)
+            })
+            .await
+    }
+
+    async fn credentials(
+        &self,
+        filter: CredentialFilter,
+        page: Page<CredentialId>,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.readers
+            .read("list credentials", move |database| {
+                credentials::list(database, filter, page)
+            })
+            .await
+    }
+
+    async fn revoke_credential(&self, id: CredentialId, at: Timestamp) -> Result<Credential, StoreError> {
+        // Whoever takes a credential back does not wait behind a crowd.
+        let size = Size {
+            urgency: super::Urgency::First,
+            ..Size::default()
+        };
+        let work = move |database: &_| credentials::revoke(database, id, at);
+        self.writer()?.write("revoke a credential", size, work).await
+    }
+
+    async fn redeem_login_code(
+        &self,
+        code: &SecretHash,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Result<Redemption, StoreError> {
+        let code = *code;
+        let work = move |database: &_| credentials::redeem(database, &code, session, at);
+        self.writer()?
+            .write("redeem a login code", Size::default(), work)
+            .await
     }
 
     async fn close(&self) {

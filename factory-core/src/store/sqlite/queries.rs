@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 use super::super::{Page, RunFilter, rules};
 use super::failure::Failure;
 use super::rows::{self, counter_value};
-use crate::model::{Approval, ApprovalId, BlobId, Event, Project, ProjectId, Run, RunId, Seq};
+use crate::model::{Approval, ApprovalId, BlobId, Event, EventId, Project, ProjectId, Run, RunId, Seq};
 
 pub(super) fn project(database: &Connection, id: ProjectId) -> Result<Project, Failure> {
     let sql = format!("SELECT {} FROM projects WHERE id = ?1", rows::PROJECT);
@@ -97,6 +97,38 @@ pub(super) fn events(database: &Connection, run: RunId, page: Page<Seq>) -> Resu
     Ok(events)
 }
 
+pub(super) fn all_events(database: &Connection, page: Page<EventId>) -> Result<Vec<Event>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
+        rows::EVENT
+    );
+    let after = page.after.map_or(0, |id| id.0);
+    many(database, &sql, (after, page.bounded_limit()), rows::event)
+}
+
+pub(super) fn newest_event(database: &Connection) -> Result<EventId, Failure> {
+    let newest: Option<Option<i64>> = one(database, "SELECT max(id) FROM events", [], |row| Ok(row.get(0)?))?;
+    Ok(EventId(newest.flatten().unwrap_or_default()))
+}
+
+pub(super) fn approvals_of(
+    database: &Connection,
+    run: RunId,
+    page: Page<ApprovalId>,
+) -> Result<Vec<Approval>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM approvals WHERE run_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        rows::APPROVAL
+    );
+    let after = page.after.map_or(i64::MIN, |id| id.0);
+    many(
+        database,
+        &sql,
+        (run.0, after, page.bounded_limit()),
+        rows::approval,
+    )
+}
+
 /// An approval record, and whether it still waits for its decision.
 pub(super) fn approval_state(
     database: &Connection,
@@ -127,12 +159,13 @@ pub(super) fn open_approvals(
 ) -> Result<Vec<Approval>, Failure> {
     let after = page.after.map_or(i64::MIN, |id| id.0);
     let of_run = if run.is_some() {
-        "run_id = ?3 AND"
+        // All that the run ever asked has an index too, which grows with the run.
+        "INDEXED BY approvals_open_of_run WHERE run_id = ?3 AND"
     } else {
-        "?3 IS NULL AND"
+        "WHERE ?3 IS NULL AND"
     };
     let sql = format!(
-        "SELECT {} FROM approvals WHERE {of_run} decision IS NULL AND closed_at IS NULL AND id > ?1 \
+        "SELECT {} FROM approvals {of_run} decision IS NULL AND closed_at IS NULL AND id > ?1 \
          ORDER BY id LIMIT ?2",
         rows::APPROVAL
     );
@@ -176,7 +209,7 @@ pub(super) fn one<T>(
         .transpose()
 }
 
-fn many<T>(
+pub(super) fn many<T>(
     database: &Connection,
     sql: &str,
     parameters: impl Params,

@@ -205,6 +205,27 @@ where
         .map_err(|error: T::Err| unreadable(kind, id, &error.to_string()))
 }
 
+/// Returns what stands in a column that is never empty.
+pub(super) fn required<T: rusqlite::types::FromSql>(
+    row: &Row<'_>,
+    column: usize,
+    kind: &'static str,
+    id: i64,
+) -> Result<T, Failure> {
+    row.get(column)
+        .map_err(|error| unreadable(kind, id, &error.to_string()))
+}
+
+/// Returns what was parsed, or says that the row is damaged. A credential is never read leniently: what cannot be read
+/// holds for nobody.
+pub(super) fn readable<T, E: std::fmt::Display>(
+    parsed: Result<T, E>,
+    kind: &'static str,
+    id: i64,
+) -> Result<T, Failure> {
+    parsed.map_err(|error| unreadable(kind, id, &error.to_string()))
+}
+
 fn unreadable(kind: &'static str, id: i64, why: &str) -> Failure {
     Failure::Refused(StoreError::Unusable(format!(
         "{kind} {id} cannot be read from the database ({why}); another program changed it, restore a backup"

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{NewEvent, ProjectSettings, RunSpec, payload};
+use crate::store::StoreExt as _;
 use crate::store::{Blob, Urgency};
 
 async fn opened() -> (TempDir, SqliteStore) {
@@ -46,6 +47,7 @@ fn commit_of(run: &Run, blobs: Vec<Blob>) -> Commit {
         approval: None,
         at: Timestamp::UNKNOWN,
         urgency: Urgency::Normal,
+        once: None,
     }
 }
 
@@ -351,9 +353,21 @@ async fn no_list_reads_more_than_it_returns() {
             "SEARCH approvals USING INDEX approvals_open (id>?)",
         ),
         (
-            "SELECT * FROM approvals WHERE run_id = 1 AND decision IS NULL AND closed_at IS NULL AND id > 1 \
-             ORDER BY id LIMIT 9",
+            "SELECT * FROM approvals INDEXED BY approvals_open_of_run WHERE run_id = 1 AND decision IS NULL AND \
+             closed_at IS NULL AND id > 1 ORDER BY id LIMIT 9",
             "SEARCH approvals USING INDEX approvals_open_of_run (run_id=? AND id>?)",
+        ),
+        (
+            "SELECT * FROM approvals WHERE run_id = 1 AND id > 1 ORDER BY id LIMIT 9",
+            "SEARCH approvals USING INDEX approvals_of_run (run_id=? AND id>?)",
+        ),
+        (
+            "SELECT * FROM events WHERE id > 1 ORDER BY id LIMIT 9",
+            "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+        ),
+        (
+            "SELECT scope FROM answers WHERE created_at < 'x' ORDER BY created_at LIMIT 9",
+            "SEARCH answers USING COVERING INDEX answers_by_age (created_at<?)",
         ),
     ];
     for (sql, expected) in cases {

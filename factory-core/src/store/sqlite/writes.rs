@@ -2,11 +2,14 @@
 
 use rusqlite::{Connection, params};
 
+use super::super::once::{self, Once};
 use super::super::{ApprovalChange, Blob, Claimable, Commit, NewRun, rules};
+use super::answers;
 use super::blob_files::BlobFiles;
 use super::failure::Failure;
 use super::queries::{self, one};
 use super::rows::{counter_value, json_value, path_value, word_value};
+use super::totals;
 use crate::model::{
     ApprovalId, Event, EventId, Fence, NewEvent, NewProject, Project, ProjectId, Run, RunId, Seq, Timestamp,
     WorkerId,
@@ -69,14 +72,45 @@ pub(super) fn remove_project(database: &Connection, id: ProjectId) -> Result<(),
     Ok(())
 }
 
-pub(super) fn create_run(database: &Connection, new: &NewRun) -> Result<(Run, Event), Failure> {
-    queries::project(database, new.project_id)?;
-    let sql = "INSERT INTO runs (project_id, goal, status, created_at) VALUES (?1, ?2, 'QUEUED', ?3)";
-    database
-        .prepare_cached(sql)?
-        .execute(params![new.project_id.0, new.goal, new.at.to_string()])?;
-    let run = rules::filed_run(RunId(database.last_insert_rowid()), new);
-    update_run(database, &run)?;
+pub(super) fn create_runs(
+    database: &Connection,
+    new: &[NewRun],
+    once: Option<&Once>,
+) -> Result<Vec<(Run, Event)>, Failure> {
+    answers::refuse_repeated(database, once)?;
+    let made: Vec<(Run, Event)> = new
+        .iter()
+        .map(|new| create_run(database, new))
+        .collect::<Result<_, _>>()?;
+    if let (Some(once), Some(first)) = (once, new.first()) {
+        let runs: Vec<Run> = made.iter().map(|(run, _)| run.clone()).collect();
+        answers::keep(database, once, &once::answer_of(&runs), first.at)?;
+    }
+    Ok(made)
+}
+
+fn create_run(database: &Connection, new: &NewRun) -> Result<(Run, Event), Failure> {
+    let exists = "SELECT 1 FROM projects WHERE id = ?1";
+    one(database, exists, [new.project_id.0], |_| Ok(()))?
+        .ok_or_else(|| rules::not_found("project", &new.project_id))?;
+    let mut run = rules::filed_run(RunId(0), new);
+    let sql = "INSERT INTO runs (project_id, goal, status, current_iteration, created_at, priority, spec, usage, \
+         last_seq, fence, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    database.prepare_cached(sql)?.execute(params![
+        new.project_id.0,
+        run.goal,
+        run.status.as_str(),
+        counter_value(run.current_iteration),
+        run.created_at.to_string(),
+        run.priority,
+        json_value(&run.spec),
+        json_value(&run.usage),
+        counter_value(run.last_seq.0),
+        counter_value(run.fence.0),
+        run.updated_at.to_string(),
+    ])?;
+    run.id = RunId(database.last_insert_rowid());
+    totals::count_filed(database, &run, new.at)?;
     let event = append(database, run.id, run.last_seq, &new.event, new.at)?;
     Ok((run, event))
 }
@@ -92,8 +126,10 @@ pub(super) fn claim(
         Claimable::Run(id) => queries::find_run(database, id)?.filter(rules::is_claimable),
     };
     let Some(run) = run else { return Ok(None) };
+    let before = run.clone();
     let (run, event) = rules::run_after_claim(run, worker, at);
     update_run(database, &run)?;
+    totals::count_change(database, &before, &run, at)?;
     let event = append(database, run.id, run.last_seq, &event, at)?;
     Ok(Some((run, event)))
 }
@@ -107,6 +143,7 @@ pub(super) fn release_claim(database: &Connection, run: RunId, fence: Fence) -> 
 }
 
 pub(super) fn commit(database: &Connection, commit: &Commit) -> Result<(Run, Vec<Event>), Failure> {
+    answers::refuse_repeated(database, commit.once.as_ref())?;
     let stored = queries::run(database, commit.run.id)?;
     rules::check_commit(&stored, commit)?;
     let run = rules::run_after_commit(&stored, commit);
@@ -121,6 +158,15 @@ pub(super) fn commit(database: &Connection, commit: &Commit) -> Result<(Run, Vec
         change_approval(database, &stored, commit, change)?;
     }
     update_run(database, &run)?;
+    totals::count_change(database, &stored, &run, commit.at)?;
+    if let Some(once) = &commit.once {
+        answers::keep(
+            database,
+            once,
+            &once::answer_of(std::slice::from_ref(&run)),
+            commit.at,
+        )?;
+    }
     Ok((run, events))
 }
 

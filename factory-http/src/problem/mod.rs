@@ -1,15 +1,15 @@
 //! What the server answers when it does not do what was asked: `application/problem+json`, RFC 9457, whatever went
 //! wrong and wherever.
 
-use factory_core::Error;
-use factory_core::llm::LlmError;
-use factory_core::store::StoreError;
-use factory_core::vcs::VcsError;
+mod of_core;
+mod of_http;
+
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+pub(crate) use of_http::{Explained, Methods};
 
 /// Where the kinds of problems are described, relative to the server.
 const TYPES: &str = "/docs/problems#";
@@ -18,7 +18,7 @@ const TYPES: &str = "/docs/problems#";
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A part of the request that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct FieldError {
     /// Where it stands: a JSON pointer into the body, or `query:NAME`, `path:NAME`, `header:NAME`.
     pub(crate) pointer: String,
@@ -39,7 +39,8 @@ pub(crate) struct Problem {
 }
 
 /// The body as it is sent.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 pub(crate) struct ProblemBody {
     /// A reference to a description of the kind of problem.
     pub(crate) r#type: String,
@@ -174,61 +175,4 @@ impl poem_openapi::ApiResponse for Problem {
     }
 
     fn register(_registry: &mut poem_openapi::registry::Registry) {}
-}
-
-/// The seconds after which a request is worth repeating that met a full disk or a busy server.
-const LATER: u64 = 5;
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        let (status, code) = classify(&error);
-        let allowed = error
-            .allowed()
-            .map(|verbs| verbs.iter().map(ToString::to_string).collect());
-        let failure = Failure::from(error);
-        let mut detail = failure.message;
-        for cause in failure.causes {
-            detail.push_str(": ");
-            detail.push_str(&cause);
-        }
-        let mut problem = Self::new(status, code, detail);
-        problem.allowed = allowed;
-        if matches!(
-            status,
-            StatusCode::INSUFFICIENT_STORAGE | StatusCode::SERVICE_UNAVAILABLE
-        ) {
-            problem = problem.retry_after(LATER);
-        }
-        problem
-    }
-}
-
-/// The one table from what the core says to what HTTP says.
-fn classify(error: &Error) -> (StatusCode, &'static str) {
-    match error {
-        full if full.is_storage_full() => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
-        Error::UnknownProject(_) | Error::Store(StoreError::NotFound { .. }) => {
-            (StatusCode::NOT_FOUND, "not_found")
-        }
-        Error::BadInput(_)
-        | Error::Llm(LlmError::Unusable { .. } | LlmError::Script { .. } | LlmError::Recording { .. })
-        | Error::Vcs(
-            VcsError::NotARepository(_)
-            | VcsError::BadPath { .. }
-            | VcsError::Empty(_)
-            | VcsError::Unborn { .. }
-            | VcsError::BadRefName(_)
-            | VcsError::UnknownRevision { .. },
-        ) => (StatusCode::UNPROCESSABLE_ENTITY, "unusable"),
-        Error::NotAllowed { .. } => (StatusCode::CONFLICT, "not_allowed"),
-        Error::Conflict { .. } | Error::Store(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
-            (StatusCode::CONFLICT, "conflict")
-        }
-        Error::Store(StoreError::AlreadyExists { .. }) => (StatusCode::CONFLICT, "already_exists"),
-        Error::Store(StoreError::InUse { .. }) => (StatusCode::CONFLICT, "in_use"),
-        Error::Llm(LlmError::Unreachable { .. }) => (StatusCode::BAD_GATEWAY, "model_unreachable"),
-        Error::Llm(_) => (StatusCode::BAD_GATEWAY, "model_failed"),
-        Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-    }
 }

@@ -1,0 +1,80 @@
+//! Every route on one screen, and what stands before all of them.
+
+use std::sync::Arc;
+
+use factory_core::Factory;
+use poem::endpoint::make_sync;
+use poem::{Endpoint, EndpointExt as _, Response, Route};
+
+use crate::api::once::InFlight;
+use crate::api::{self, Defaults};
+use crate::openapi;
+use crate::problem::{Explained, Methods};
+use crate::pulls::Pulls;
+use crate::request_id::Named;
+
+/// What the routes are made of.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    /// The factory.
+    pub(crate) factory: Factory,
+    /// What runs are filed with where nothing is said.
+    pub(crate) defaults: Defaults,
+    /// The models that are being got.
+    pub(crate) pulls: Pulls,
+}
+
+impl App {
+    /// Returns the API: what stands in the document, the documents themselves, and the pages that show them.
+    pub(crate) fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
+        let service = api::service();
+        let document = openapi::document(&service);
+        let methods = methods(&document);
+        let text: Arc<str> = serde_json::to_string(&document)
+            .expect("a document is JSON")
+            .into();
+        let page = service.swagger_ui_html();
+        let routes = Route::new()
+            .at("/openapi.json", make_sync(move |_| json(&text)))
+            .at("/docs", make_sync(move |_| html(&page)))
+            .nest("/", service)
+            .data(self.factory.clone())
+            .data(self.defaults.clone())
+            .data(self.pulls.clone())
+            .data(InFlight::default())
+            .before(|mut request| async move {
+                request.extensions_mut().insert(crate::guard::Principal {
+                    name: "everybody".into(),
+                    role: factory_core::model::Role::Admin,
+                    ended: tokio_util::sync::CancellationToken::new(),
+                });
+                Ok(request)
+            });
+        Named(Explained::new(routes, methods))
+    }
+}
+
+/// Returns the methods that each path of the document takes.
+fn methods(document: &serde_json::Value) -> Methods {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let methods = paths.map(|(path, operations)| {
+        let methods = operations.as_object().into_iter().flatten();
+        (
+            path.clone(),
+            methods.map(|(method, _)| method.to_uppercase()).collect(),
+        )
+    });
+    Arc::new(methods.collect())
+}
+
+fn json(text: &Arc<str>) -> Response {
+    Response::builder()
+        .content_type("application/json")
+        .body(text.to_string())
+}
+
+fn html(page: &str) -> Response {
+    Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .body(page.to_owned())
+}

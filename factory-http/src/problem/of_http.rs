@@ -1,0 +1,208 @@
+//! What the web framework says in its own words, said as a problem: no route, no such method, a parameter that cannot be
+//! read, a panic.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError as PoemPathError};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Endpoint, Error, IntoResponse as _, Request, Response};
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
+
+use super::Problem;
+use crate::request_id::RequestId;
+
+/// The methods that each path takes, as (`/runs/{run_id}`, [`GET`]).
+pub(crate) type Methods = Arc<Vec<(String, Vec<String>)>>;
+
+/// Wraps an endpoint so that whatever goes wrong in it is answered as a problem.
+#[derive(Debug)]
+pub(crate) struct Explained<E> {
+    endpoint: E,
+    methods: Methods,
+}
+
+impl<E> Explained<E> {
+    /// Wraps `endpoint`, whose paths take these methods.
+    pub(crate) fn new(endpoint: E, methods: Methods) -> Self {
+        Self { endpoint, methods }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Explained<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let id = request.extensions().get::<RequestId>().cloned();
+        let path = request.uri().path().to_owned();
+        let outcome = AssertUnwindSafe(self.endpoint.call(request)).catch_unwind().await;
+        let id = id.as_ref().map(RequestId::as_str);
+        let problem = match outcome {
+            Ok(Ok(output)) => return Ok(output.into_response()),
+            Ok(Err(error)) => self.problem(error, &path),
+            Err(panic) => {
+                let said = panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned());
+                tracing::error!(path, request_id = id, panic = said, "a request ended in a panic");
+                internal()
+            }
+        };
+        Ok(problem.response(id))
+    }
+}
+
+fn internal() -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "a defect of the server; nothing that was stored is lost, and the log names the request",
+    )
+}
+
+impl<E> Explained<E> {
+    fn problem(&self, error: Error, path: &str) -> Problem {
+        if let Some(problem) = error.downcast_ref::<Problem>() {
+            return problem.clone();
+        }
+        if let Some(error) = error.downcast_ref::<ParsePathError>() {
+            let name = self.parameter(path, error.name);
+            let reason = plain(&error.reason);
+            return Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad_path",
+                format!("`{name}` in the path: {reason}"),
+            )
+            .at(format!("path:{name}"), reason);
+        }
+        if let Some(error) = error.downcast_ref::<ParseParamError>() {
+            let (name, reason) = (error.name, plain(&error.reason));
+            return Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad_parameter",
+                format!("`{name}`: {reason}"),
+            )
+            .at(format!("query:{name}"), reason);
+        }
+        if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
+            return Problem::new(StatusCode::BAD_REQUEST, "bad_body", plain(&error.reason));
+        }
+        if let Some(error) = error.downcast_ref::<ContentTypeError>() {
+            return Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "bad_media_type",
+                error.to_string(),
+            );
+        }
+        if error.is::<NotFoundError>() {
+            let detail = format!("there is no `{path}`; `/openapi.json` lists what there is");
+            return Problem::new(StatusCode::NOT_FOUND, "no_such_path", detail);
+        }
+        if error.is::<MethodNotAllowedError>() {
+            return self.other_methods(path);
+        }
+        if error.is::<PoemPathError>() {
+            return Problem::new(StatusCode::BAD_REQUEST, "bad_path", error.to_string());
+        }
+        let status = error.status();
+        if status.is_server_error() {
+            tracing::error!(path, %error, "a request failed");
+            return internal();
+        }
+        Problem::new(status, "bad_request", error.to_string())
+    }
+
+    /// Returns the name of a path's parameter, which the library calls by its place: `param0`.
+    fn parameter(&self, path: &str, name: &str) -> String {
+        let place = name
+            .strip_prefix("param")
+            .and_then(|place| place.parse::<usize>().ok());
+        let named = place.and_then(|place| {
+            let (pattern, _) = self.methods.iter().find(|(pattern, _)| is_of(pattern, path))?;
+            let mut names = pattern
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            names.nth(place)
+        });
+        named.unwrap_or(name).to_owned()
+    }
+
+    fn other_methods(&self, path: &str) -> Problem {
+        let known = self.methods.iter().filter(|(pattern, _)| is_of(pattern, path));
+        let mut methods: Vec<&str> = known
+            .flat_map(|(_, methods)| methods)
+            .map(String::as_str)
+            .collect();
+        methods.sort_unstable();
+        methods.dedup();
+        let list = methods.join(", ");
+        let detail = format!("`{path}` takes {list}");
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail);
+        match HeaderValue::from_str(&list) {
+            Ok(list) => problem.with_header(header::ALLOW, list),
+            Err(_) => problem,
+        }
+    }
+}
+
+/// Returns whether the path is one of the pattern's.
+fn is_of(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given))
+                if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Leaves out the library's words around what it found.
+fn plain(reason: &str) -> String {
+    let reason = reason.strip_prefix("verification failed. ").unwrap_or(reason);
+    let reason = match reason
+        .strip_prefix("failed to parse \"")
+        .and_then(|rest| rest.split_once("\": "))
+    {
+        Some((kind, why)) => format!("{why} ({})", kind.split('_').next().unwrap_or(kind)),
+        None => reason.to_owned(),
+    };
+    reason.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_library_says_is_said_in_plain_words() {
+        for (reason, expected) in [
+            (
+                "failed to parse \"integer_int64\": invalid digit found in string",
+                "invalid digit found in string (integer)",
+            ),
+            (
+                "verification failed. maximum(500, exclusive: false)",
+                "maximum(500, exclusive: false)",
+            ),
+        ] {
+            assert_eq!(plain(reason), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_is_matched_part_by_part() {
+        for (path, matches) in [
+            ("/runs/7", true),
+            ("/runs/x", true),
+            ("/runs/", false),
+            ("/runs", false),
+            ("/runs/7/events", false),
+        ] {
+            assert_eq!(is_of("/runs/{run_id}", path), matches, "{path}");
+        }
+    }
+}

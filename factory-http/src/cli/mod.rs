@@ -9,6 +9,7 @@ mod doctor;
 mod eval;
 mod events;
 mod export;
+mod goals;
 mod list;
 mod models;
 mod project;

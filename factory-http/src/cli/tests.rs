@@ -54,6 +54,7 @@ fn commands_are_parsed_strictly() {
         "fork 1 --from 12",
         "fork 1 another_goal --from 12 --json",
         "run . goal --continue 3",
+        "run . --file goals.jsonl --yes --detach",
         "script serve f.json --listen 127.0.0.1:0 --log l",
     ] {
         assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err());
@@ -75,6 +76,8 @@ fn commands_are_parsed_strictly() {
         "fork 1",
         "fork 1 --from x",
         "run . goal --continue 3 --base main",
+        "run . goal --file goals.jsonl",
+        "run . --file goals.jsonl --continue 3",
         "project add . --check x --no-checks",
         "project set n --base x --no-base",
         "script serve f.json",

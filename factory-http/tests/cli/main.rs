@@ -13,6 +13,7 @@ mod canaries;
 mod checks;
 mod demo;
 mod eval;
+mod goals;
 mod models;
 mod mounts;
 mod owners;

@@ -1,7 +1,8 @@
 //! Settings from `factory.toml` in the data folder, then `FACTORY_…` variables, then flags; the later wins.
 
 mod endpoints;
-mod secrets;
+pub(crate) mod secrets;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,15 +15,18 @@ use figment::providers::{Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use self::endpoints::EndpointTable;
+use self::secrets::Sources;
+use self::server::ServerTable;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::render::amount::{parse_count, parse_time};
+use crate::server::Listening;
 
 /// The settings' file in the data folder.
 const FILE: &str = "factory.toml";
 
 /// The variables that are read, each with the place of its value.
-const VARIABLES: [(&str, &[&str]); 8] = [
+const VARIABLES: [(&str, &[&str]); 11] = [
     ("FACTORY_DATABASE", &["database"]),
     ("FACTORY_OPERATOR", &["operator"]),
     ("FACTORY_MODEL", &["model"]),
@@ -31,6 +35,9 @@ const VARIABLES: [(&str, &[&str]); 8] = [
     ("FACTORY_BUDGET_TIME", &["budget", "time"]),
     ("FACTORY_BUDGET_TURNS", &["budget", "turns"]),
     ("FACTORY_LIMITS_CHECK", &["limits", "check"]),
+    ("FACTORY_SERVER_LISTEN", &["server", "listen"]),
+    ("FACTORY_SERVER_CONSOLE", &["server", "console"]),
+    ("FACTORY_SERVER_PUBLIC_URL", &["server", "public_url"]),
 ];
 
 /// What the flags say.
@@ -47,6 +54,8 @@ pub(crate) struct Flags {
 pub(crate) struct Configuration {
     /// What the core is opened with.
     pub(crate) settings: Settings,
+    /// Where the server listens.
+    pub(crate) listening: Listening,
 }
 
 /// The shape of `factory.toml`. What is not known is refused, so that a slip of the pen is seen.
@@ -59,6 +68,7 @@ struct File {
     budget: Bounds,
     limits: Limits,
     endpoint: BTreeMap<String, EndpointTable>,
+    server: ServerTable,
 }
 
 /// How long commands may take.
@@ -125,8 +135,16 @@ impl Configuration {
         let remedy = || format!("mend `{}`", file_path.display());
         settings.endpoints = endpoints::endpoints(file.endpoint, environment, &settings.data_folder)
             .map_err(|problem| Failure::usage(problem).with_remedy(remedy()))?;
+        let sources = Sources {
+            environment,
+            data_folder: &settings.data_folder,
+        };
+        let listening = file
+            .server
+            .listening(sources)
+            .map_err(|problem| Failure::usage(problem).with_remedy(remedy()))?;
         keep_apart(&mut settings);
-        Ok(Self { settings })
+        Ok(Self { settings, listening })
     }
 
     /// Returns the settings of a data folder that nothing was set for.

@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod cli;
 mod configuration;
+mod console;
 mod control;
 mod demo;
 mod environment;
@@ -20,6 +21,7 @@ mod pulls;
 mod render;
 mod request_id;
 mod script_server;
+mod server;
 mod terminal;
 
 use std::process::ExitCode;

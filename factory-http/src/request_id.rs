@@ -11,7 +11,7 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest name that a client may give.
 const MOST: usize = 64;
 
-/// A request's name.
+/// A request's name. Problems and the log name the request by it.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(Arc<str>);
 

@@ -105,7 +105,7 @@ pub(crate) fn describe_answers(generator: &mut SchemaGenerator) {
     generator.subschema_for::<payload::Page<run::Run>>();
     generator.subschema_for::<runs::FiledRuns>();
     generator.subschema_for::<payload::Page<Event>>();
-    generator.subschema_for::<review::Plan>();
+    generator.subschema_for::<review::PlanSteps>();
     generator.subschema_for::<payload::Page<factory_core::factory::CheckView>>();
     generator.subschema_for::<payload::Page<factory_core::factory::CheckpointView>>();
     generator.subschema_for::<payload::Page<factory_core::factory::CommentView>>();

@@ -71,14 +71,6 @@ impl<T> Made<T> {
             replayed: false,
         }
     }
-
-    /// Returns the same with another value.
-    pub(crate) fn map<U>(self, other: impl FnOnce(T) -> U) -> Made<U> {
-        Made {
-            value: other(self.value),
-            replayed: self.replayed,
-        }
-    }
 }
 
 /// A request that is done at most once where its client gave it a key.

@@ -18,9 +18,9 @@ use super::run::{self, Run};
 use crate::guard::{Operator, Viewer};
 use crate::problem::Problem;
 
-/// A run's plan.
+/// A run's plan, step by step.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Plan {
+pub(crate) struct PlanSteps {
     /// The steps in their order; empty before there is a plan.
     steps: Vec<StepView>,
 }
@@ -71,9 +71,9 @@ impl ReviewApi {
         Data(factory): Data<&Factory>,
         /// The run.
         run_id: Path<i64>,
-    ) -> Result<Reply<Plan>, Problem> {
+    ) -> Result<Reply<PlanSteps>, Problem> {
         let steps = factory.reader().plan(RunId(run_id.0)).await?;
-        Ok(Reply::new(Plan { steps }))
+        Ok(Reply::new(PlanSteps { steps }))
     }
 
     /// Lists the rounds of checks that ended

@@ -11,6 +11,7 @@ mod events;
 mod export;
 mod goals;
 mod list;
+mod login;
 mod models;
 mod project;
 mod run;
@@ -18,6 +19,7 @@ mod script;
 mod serve;
 mod shell;
 mod show;
+mod token;
 mod verbs;
 mod watch;
 
@@ -35,6 +37,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::render::output::{self, Form, Output, Terminal};
+use crate::server::Listening;
 
 /// What `--help` says at its end.
 const AFTER_HELP: &str = "\
@@ -42,7 +45,9 @@ Exit codes: 0 done, or the run is complete; 1 failed; 2 usage, or what was named
 you (paused, or asks for approval); 4 the run was stopped. A second Ctrl-C ends with 130.
 
 Settings: factory.toml in the data folder, then FACTORY_DATABASE, FACTORY_MODEL, FACTORY_OPERATOR and \
-FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, FACTORY_LIMITS_CHECK (how long one check may take, 10m), then flags. \
+FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, FACTORY_LIMITS_CHECK (how long one check may take, 10m), \
+FACTORY_SERVER_LISTEN, _CONSOLE, _PUBLIC_URL, then flags. The server has a table there: [server] with listen, console, \
+hosts, public_url, tls_cert, tls_key, allow_plain_http. \
 Model servers are tables there: [endpoint.NAME] with kind (ollama, openai, anthropic), url, key_env or key_file, \
 headers, ca, context, protocol, price, parallel.";
 
@@ -120,6 +125,10 @@ enum Command {
     Eval(eval::Eval),
     /// Lists, gets, tries and removes the models of your endpoints
     Models(models::Models),
+    /// Prints your token for the server, and makes, lists, revokes and replaces those of others
+    Token(token::Token),
+    /// Prints a link that opens the console in a browser
+    Login(login::Login),
     /// Looks at what works here and says what to do about the rest
     Doctor(doctor::Doctor),
     /// Serves a scripted model to others
@@ -132,6 +141,7 @@ enum Command {
 struct Context {
     environment: Environment,
     settings: Settings,
+    listening: Listening,
     flags: Flags,
     output: Output,
     terminal: Terminal,
@@ -177,6 +187,7 @@ fn start(cli: Cli, environment: Environment, form: Form) -> Result<Exit, Failure
         terminal: environment.terminal,
         environment,
         settings: configuration.settings,
+        listening: configuration.listening,
         flags,
         output: Output::new(form),
         interrupts: None,
@@ -228,6 +239,8 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Apply(apply) => apply.run(context).await,
         Command::Eval(eval) => eval.run(context).await,
         Command::Models(models) => models.run(context).await,
+        Command::Token(token) => token.run(context).await,
+        Command::Login(login) => login.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Script(script) => script.run(context).await,
     }

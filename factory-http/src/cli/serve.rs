@@ -1,12 +1,9 @@
 //! `factory serve`: the whole factory in one process. It owns the data folder, takes runs from the queue, and answers
 //! over HTTP until it is told to end.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use clap::Args;
-use poem::Server;
-use poem::listener::TcpListener;
+use poem::http::Method;
+use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::watch::with_session;
@@ -14,45 +11,66 @@ use crate::api::Defaults;
 use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::guard::RouteLimits;
 use crate::pulls::Pulls;
 use crate::render::output;
-
-/// How long clients are given to hear that the server ends.
-const FAREWELL: Duration = Duration::from_secs(5);
+use crate::server::{self, ListenFlags, Listeners, Serving};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The address of the API
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    listen: ListenFlags,
 }
 
 impl Serve {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        let listening = self.listen.over(&context.listening);
         with_session(context, async |context, session| {
             let interrupts = context.interrupts()?;
             session.own().await?;
             let factory = session
                 .factory()
                 .ok_or_else(|| Failure::failed("internal error: no owner"))?;
+            let listeners = Listeners::bind(&listening).await?;
+            session.announce_console(listeners.console.url.clone());
+            output::remark(&format!("API      {}", listeners.api.url));
+            output::remark(&format!("console  {}", listeners.console.url));
+            output::remark(
+                "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
+            );
             let app = App {
-                factory,
+                factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
                 pulls: Pulls::default(),
             };
             let pulls = app.pulls.clone();
-            output::remark(&format!("listening at http://{}", self.listen));
-            Server::new(TcpListener::bind(self.listen))
-                .run_with_graceful_shutdown(
-                    app.routes(),
-                    async move { interrupts.first().await },
-                    Some(FAREWELL),
-                )
-                .await
-                .map_err(|error| Failure::caused(format!("cannot serve at {}", self.listen), &error))?;
+            let serving = Serving::new(factory.credentials().await?.clone(), limits);
+            let ending = CancellationToken::new();
+            let told = ending.clone();
+            tokio::spawn(async move {
+                interrupts.first().await;
+                told.cancel();
+            });
+            server::serve(listeners, app.routes(), serving, ending).await;
             pulls.end();
             Ok(Exit::Complete)
         })
         .await
+    }
+}
+
+/// The bounds of the routes: those that take several goals take more, and those that wait for others wait longer.
+fn limits(method: &Method, path: &str) -> RouteLimits {
+    let ordinary = RouteLimits::default();
+    match (method, path) {
+        (&Method::POST, "/runs/bulk") => RouteLimits {
+            body: 80 << 20,
+            ..ordinary
+        },
+        (&Method::POST, "/projects" | "/models/probe") => RouteLimits {
+            answer_within: std::time::Duration::from_hours(1),
+            ..ordinary
+        },
+        _ => ordinary,
     }
 }

@@ -55,6 +55,13 @@ fn commands_are_parsed_strictly() {
         "fork 1 another_goal --from 12 --json",
         "run . goal --continue 3",
         "run . --file goals.jsonl --yes --detach",
+        "token",
+        "token add ci --role viewer --expires 30d",
+        "token list --all --after 3",
+        "token revoke ci",
+        "token rotate",
+        "token rotate ci",
+        "login --qr",
         "script serve f.json --listen 127.0.0.1:0 --log l",
     ] {
         assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err());
@@ -81,6 +88,11 @@ fn commands_are_parsed_strictly() {
         "project add . --check x --no-checks",
         "project set n --base x --no-base",
         "script serve f.json",
+        "token add",
+        "token add ci --role root",
+        "token add ci --expires unlimited",
+        "token add ci --expires 0s",
+        "token revoke",
         "demo --no-such-flag",
     ] {
         assert!(parse(bad).is_err(), "{bad}");

@@ -80,7 +80,7 @@ impl Sources<'_> {
 }
 
 /// Returns the certificates (PEM) in a file, which anybody may read.
-pub(super) fn certificates(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let file = format!("the file of certificates `{}`", path.display());
     let bytes =
         read(path, LONGEST_CERTIFICATES, Privacy::Any).map_err(|problem| format!("{file} {problem}"))?;
@@ -88,6 +88,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<u8>, String> {
         return Ok(bytes);
     }
     Err(format!("{file} holds none; it has to be in the PEM format"))
+}
+
+/// Returns a file that its owner alone may read. The error goes after the file's name.
+pub(crate) fn private_file(path: &Path) -> Result<Vec<u8>, String> {
+    read(path, LONGEST_SECRET, Privacy::Own)
 }
 
 /// Who may read a file.

@@ -5,6 +5,8 @@ use factory_core::store::{Page, RunFilter};
 use factory_core::{Error, Factory, Reader};
 
 use super::activity::Busy;
+use super::console_url::ConsoleUrl;
+use super::credentials;
 use super::follow::{self, Follower, Sink, Step, Streamed};
 use super::request::{Answer, Request};
 use crate::failure::Failure;
@@ -13,6 +15,7 @@ use crate::failure::Failure;
 /// the work is done, which for a driven run may be after this future was dropped.
 pub(super) async fn execute(
     factory: &Factory,
+    console: &ConsoleUrl,
     request: Request,
     sink: Sink,
     busy: Option<Busy>,
@@ -59,6 +62,7 @@ pub(super) async fn execute(
         }
         Request::PullModel { model } => pull(factory.reader(), &model, &sink).await?,
         Request::RemoveModel { model } => Answer::Model(factory.reader().remove_model(&model).await?),
+        Request::Credentials { request } => credentials::execute(factory, console, request).await?,
         reading => read(factory.reader(), reading, &sink).await?,
     };
     drop(busy);

@@ -3,6 +3,8 @@
 
 mod activity;
 mod client;
+mod console_url;
+mod credentials;
 mod execute;
 mod follow;
 mod frame;
@@ -13,6 +15,6 @@ mod socket;
 
 pub(crate) use client::Asked;
 pub(crate) use follow::Streamed;
-pub(crate) use request::{Answer, Request};
+pub(crate) use request::{Answer, CredentialRequest, Request};
 pub(crate) use session::{Link, Session, has_database, look, stream};
 pub(crate) use socket::own_uid;

@@ -3,12 +3,17 @@
 
 use std::path::PathBuf;
 
+use factory_core::factory::credentials::{CredentialView, IssuedCredential, Listed, NewToken};
 use factory_core::factory::{
     AddProject, ApproveTree, EndpointModels, Existing, Exported, Finding, ProbedModel, ProjectAdded,
     ProjectChange, RunDiff, RunView, Submit,
 };
-use factory_core::model::{Budget, Project, ProjectId, Run, RunId, RunStatus, Seq};
+use factory_core::model::{
+    Budget, CredentialId, CredentialSecret, Project, ProjectId, Run, RunId, RunStatus, Seq,
+};
 use serde::{Deserialize, Serialize};
+
+use super::credentials::LoginLink;
 
 /// What can be asked of a factory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -192,6 +197,45 @@ pub(crate) enum Request {
         /// Another goal than the run's.
         goal: Option<String>,
     },
+    /// Make, list or take back what lets others in.
+    Credentials {
+        /// Which of them.
+        request: CredentialRequest,
+    },
+}
+
+/// What can be asked about tokens and browser sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub(crate) enum CredentialRequest {
+    /// The owner's token, made where there is none.
+    OwnerToken,
+    /// A page of credentials.
+    List {
+        /// Which.
+        which: Listed,
+        /// The last credential of the page before.
+        after: Option<CredentialId>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Make a token.
+    Add {
+        /// Which.
+        new: NewToken,
+    },
+    /// Take a token back.
+    Revoke {
+        /// Its name or number.
+        reference: String,
+    },
+    /// Replace a token.
+    Rotate {
+        /// Its name; none for the owner's.
+        name: Option<String>,
+    },
+    /// A link that opens a browser session.
+    Login,
 }
 
 impl Request {
@@ -217,7 +261,15 @@ impl Request {
         self.only_reads()
             || matches!(
                 self,
-                Self::Drive { .. } | Self::Start { .. } | Self::ProbeModel { .. } | Self::PullModel { .. }
+                Self::Drive { .. }
+                    | Self::Start { .. }
+                    | Self::ProbeModel { .. }
+                    | Self::PullModel { .. }
+                    | Self::Credentials {
+                        request: CredentialRequest::OwnerToken
+                            | CredentialRequest::List { .. }
+                            | CredentialRequest::Login,
+                    }
             )
     }
 }
@@ -250,6 +302,14 @@ pub(crate) enum Answer {
     Probed(Box<ProbedModel>),
     /// The model that was got or removed, as runs are filed with it.
     Model(String),
+    /// The owner's token.
+    OwnerToken(CredentialSecret),
+    /// Credentials, without their secrets.
+    Credentials(Vec<CredentialView>),
+    /// A token that was just made.
+    Issued(Box<IssuedCredential>),
+    /// A link that opens a browser session.
+    LoginLink(Box<LoginLink>),
     /// Everything was streamed, or is under way.
     Done,
 }
@@ -355,12 +415,50 @@ mod tests {
             },
         ];
         for request in requests {
-            let text = serde_json::to_string(&request).unwrap();
-            assert!(!text.contains('\n'), "{text}");
-            let back: Request = serde_json::from_str(&text).unwrap();
-            assert_eq!(serde_json::to_string(&back).unwrap(), text);
-            assert_eq!(format!("{back:?}"), format!("{request:?}"));
+            comes_back(&request);
         }
+    }
+
+    fn comes_back(request: &Request) {
+        let text = serde_json::to_string(request).unwrap();
+        assert!(!text.contains('\n'), "{text}");
+        let back: Request = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), text);
+        assert_eq!(format!("{back:?}"), format!("{request:?}"));
+    }
+
+    #[test]
+    fn requests_about_credentials_come_back_whole() {
+        let new = NewToken {
+            name: "ci".to_owned(),
+            role: factory_core::model::Role::Viewer,
+            expires_in: Some(std::time::Duration::from_mins(1)),
+        };
+        let revoke = CredentialRequest::Revoke {
+            reference: "ci".to_owned(),
+        };
+        let list = CredentialRequest::List {
+            which: Listed::All,
+            after: Some(CredentialId(3)),
+            limit: 5,
+        };
+        for request in [
+            CredentialRequest::OwnerToken,
+            list,
+            CredentialRequest::Add { new },
+            revoke,
+            CredentialRequest::Rotate { name: None },
+            CredentialRequest::Login,
+        ] {
+            comes_back(&Request::Credentials { request });
+        }
+    }
+
+    #[test]
+    fn an_answer_with_a_secret_is_shown_without_it() {
+        let answer = Answer::OwnerToken(CredentialSecret::new("aidf_secret"));
+        assert!(!format!("{answer:?}").contains("aidf"), "{answer:?}");
+        assert!(serde_json::to_string(&answer).unwrap().contains("aidf_secret"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::activity::Activity;
+use super::console_url::ConsoleUrl;
 use super::execute::execute;
 use super::follow::Streamed;
 use super::frame::{self, Ask, Frame, Hello};
@@ -39,10 +40,15 @@ pub(super) struct Server {
 
 impl Server {
     /// Serves the factory that owns `data_folder` until `activity` is closed.
-    pub(super) fn start(factory: Factory, activity: Activity, data_folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn start(
+        factory: Factory,
+        console: ConsoleUrl,
+        activity: Activity,
+        data_folder: &Path,
+    ) -> Result<Self, Failure> {
         let listener = socket::listen(data_folder)?;
         Ok(Self {
-            task: tokio::spawn(accept(listener, factory, activity)),
+            task: tokio::spawn(accept(listener, factory, console, activity)),
             data_folder: data_folder.to_owned(),
         })
     }
@@ -56,7 +62,7 @@ impl Server {
     }
 }
 
-async fn accept(listener: UnixListener, factory: Factory, activity: Activity) {
+async fn accept(listener: UnixListener, factory: Factory, console: ConsoleUrl, activity: Activity) {
     let seats = Arc::new(Semaphore::new(MAX_CLIENTS));
     let mut clients = JoinSet::new();
     loop {
@@ -80,10 +86,10 @@ async fn accept(listener: UnixListener, factory: Factory, activity: Activity) {
             tracing::warn!("another user's process was turned away from the control socket");
             continue;
         }
-        let (factory, activity) = (factory.clone(), activity.clone());
+        let (factory, console, activity) = (factory.clone(), console.clone(), activity.clone());
         clients.spawn(async move {
             let _seat = seat;
-            if let Err(error) = converse(stream, factory, activity).await {
+            if let Err(error) = converse(stream, factory, console, activity).await {
                 tracing::debug!(%error, "a client went away");
             }
         });
@@ -97,7 +103,12 @@ async fn accept(listener: UnixListener, factory: Factory, activity: Activity) {
 }
 
 /// Serves one client: greetings, one request, its answer.
-async fn converse(stream: UnixStream, factory: Factory, activity: Activity) -> io::Result<()> {
+async fn converse(
+    stream: UnixStream,
+    factory: Factory,
+    console: ConsoleUrl,
+    activity: Activity,
+) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let Some(hello) = timeout(frame::GREETING_DEADLINE, frame::read_line::<Hello>(&mut reader)).await??
@@ -129,7 +140,7 @@ async fn converse(stream: UnixStream, factory: Factory, activity: Activity) -> i
     frame::write_line(&mut writer, &Frame::Accepted).await?;
     let (sink, events) = mpsc::channel(MAX_WAITING_EVENTS);
     // A task of its own, so that what was begun is done whether or not the client stays to hear of it.
-    let work = tokio::spawn(async move { execute(&factory, request, sink, busy).await });
+    let work = tokio::spawn(async move { execute(&factory, &console, request, sink, busy).await });
     attend(reader, writer, events, work, &activity).await
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::client::{Asked, Client};
+use super::console_url::ConsoleUrl;
 use super::execute::{execute, read};
 use super::follow::{Sink, Streamed};
 use super::request::{Answer, Request};
@@ -44,6 +45,7 @@ pub(crate) struct Session {
     settings: Settings,
     owner: Option<Owner>,
     client_of: Option<u32>,
+    console: ConsoleUrl,
 }
 
 /// A way to ask, beside whatever else is being asked. Cheap to clone.
@@ -60,6 +62,7 @@ pub(crate) enum Link {
 pub(crate) struct Here {
     factory: Factory,
     activity: Activity,
+    console: ConsoleUrl,
 }
 
 impl Link {
@@ -70,7 +73,7 @@ impl Link {
                 let Some(busy) = here.activity.begin() else {
                     return Ok(Asked::NotBegun);
                 };
-                Box::pin(execute(&here.factory, request, sink, Some(busy)))
+                Box::pin(execute(&here.factory, &here.console, request, sink, Some(busy)))
                     .await
                     .map(Asked::Answered)
             }
@@ -89,7 +92,13 @@ impl Session {
             settings,
             owner: None,
             client_of: None,
+            console: ConsoleUrl::default(),
         }
+    }
+
+    /// Says where browsers reach this process, for the links that it gives out. The first word counts.
+    pub(crate) fn announce_console(&self, url: String) {
+        self.console.announce(url);
     }
 
     /// Returns whether this process is the owner by now.
@@ -180,6 +189,7 @@ impl Session {
             return Ok(Link::Here(Box::new(Here {
                 factory: owner.factory.clone(),
                 activity: owner.activity.clone(),
+                console: self.console.clone(),
             })));
         }
         let deadline = Instant::now() + patience;
@@ -209,7 +219,12 @@ impl Session {
     /// Serves a factory that was just opened.
     async fn take(&mut self, factory: Factory) -> Result<Here, Failure> {
         let activity = Activity::default();
-        let server = match Server::start(factory.clone(), activity.clone(), &self.settings.data_folder) {
+        let server = match Server::start(
+            factory.clone(),
+            self.console.clone(),
+            activity.clone(),
+            &self.settings.data_folder,
+        ) {
             Ok(server) => server,
             Err(failure) => {
                 factory.shutdown().await;
@@ -222,7 +237,11 @@ impl Session {
             activity: activity.clone(),
             server,
         });
-        Ok(Here { factory, activity })
+        Ok(Here {
+            factory,
+            activity,
+            console: self.console.clone(),
+        })
     }
 }
 

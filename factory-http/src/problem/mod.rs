@@ -89,13 +89,6 @@ impl Problem {
         self
     }
 
-    /// Returns the problem with the verbs that are allowed instead.
-    #[must_use]
-    pub(crate) fn allowing(mut self, verbs: Vec<String>) -> Self {
-        self.allowed = Some(verbs);
-        self
-    }
-
     /// Returns the problem with the seconds after which the same request may succeed.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError as PoemPathError};
+use poem::error::{MethodNotAllowedError, ParsePathError as PoemPathError};
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, Error, IntoResponse as _, Request, Response};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
@@ -62,11 +62,58 @@ fn internal() -> Problem {
     )
 }
 
-impl<E> Explained<E> {
-    fn problem(&self, error: Error, path: &str) -> Problem {
-        if let Some(problem) = error.downcast_ref::<Problem>() {
-            return problem.clone();
+impl Problem {
+    /// Returns what the framework says as a problem.
+    pub(crate) fn of_framework(error: Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(problem) => return problem,
+            Err(error) => error,
+        };
+        if let Some(error) = error.downcast_ref::<ParseParamError>() {
+            let (name, reason) = (error.name, plain(&error.reason));
+            return Self::new(
+                StatusCode::BAD_REQUEST,
+                "bad_parameter",
+                format!("`{name}`: {reason}"),
+            )
+            .at(format!("query:{name}"), reason);
         }
+        if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
+            return Self::new(StatusCode::BAD_REQUEST, "bad_body", plain(&error.reason));
+        }
+        if let Some(error) = error.downcast_ref::<ContentTypeError>() {
+            return Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "bad_media_type",
+                error.to_string(),
+            );
+        }
+        if error.is::<PoemPathError>() {
+            return Self::new(StatusCode::BAD_REQUEST, "bad_path", error.to_string());
+        }
+        match error.status() {
+            StatusCode::NOT_FOUND => Self::new(
+                StatusCode::NOT_FOUND,
+                "no_such_path",
+                "there is nothing at this address; `/docs` shows what there is",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "no_such_method",
+                "what is at this address does not answer to this method",
+            ),
+            status if status.is_server_error() => {
+                tracing::error!(%error, "a request failed");
+                internal()
+            }
+            status => Self::new(status, "bad_request", error.to_string()),
+        }
+    }
+}
+
+impl<E> Explained<E> {
+    /// Returns what the framework says as a problem, where it takes the routes to say it well.
+    fn problem(&self, error: Error, path: &str) -> Problem {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
             let name = self.parameter(path, error.name);
             let reason = plain(&error.reason);
@@ -77,41 +124,10 @@ impl<E> Explained<E> {
             )
             .at(format!("path:{name}"), reason);
         }
-        if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            let (name, reason) = (error.name, plain(&error.reason));
-            return Problem::new(
-                StatusCode::BAD_REQUEST,
-                "bad_parameter",
-                format!("`{name}`: {reason}"),
-            )
-            .at(format!("query:{name}"), reason);
-        }
-        if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
-            return Problem::new(StatusCode::BAD_REQUEST, "bad_body", plain(&error.reason));
-        }
-        if let Some(error) = error.downcast_ref::<ContentTypeError>() {
-            return Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "bad_media_type",
-                error.to_string(),
-            );
-        }
-        if error.is::<NotFoundError>() {
-            let detail = format!("there is no `{path}`; `/openapi.json` lists what there is");
-            return Problem::new(StatusCode::NOT_FOUND, "no_such_path", detail);
-        }
         if error.is::<MethodNotAllowedError>() {
             return self.other_methods(path);
         }
-        if error.is::<PoemPathError>() {
-            return Problem::new(StatusCode::BAD_REQUEST, "bad_path", error.to_string());
-        }
-        let status = error.status();
-        if status.is_server_error() {
-            tracing::error!(path, %error, "a request failed");
-            return internal();
-        }
-        Problem::new(status, "bad_request", error.to_string())
+        Problem::of_framework(error)
     }
 
     /// Returns the name of a path's parameter, which the library calls by its place: `param0`.

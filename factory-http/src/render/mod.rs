@@ -3,6 +3,7 @@
 //! Nothing that a model, a command or a repository wrote reaches a terminal but through [`sanitize`].
 
 pub(crate) mod amount;
+pub(crate) mod credentials;
 pub(crate) mod diff;
 pub(crate) mod evaluation;
 pub(crate) mod event_line;

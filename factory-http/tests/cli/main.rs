@@ -22,4 +22,5 @@ mod secrets;
 mod seed;
 mod shell;
 mod support;
+mod tokens;
 mod usage;

@@ -121,10 +121,10 @@ impl HeldCredentials {
     }
 
     /// Takes what the store says holds. What is known already goes on.
-    pub(super) fn replace(&self, holding: Vec<Credential>, operator: &str, now: Timestamp) {
+    pub(super) fn replace(&self, holding: &[Credential], operator: &str, now: Timestamp) {
         let mut by_hash = self.write();
         let mut before = std::mem::take(&mut *by_hash);
-        for credential in &holding {
+        for credential in holding {
             let known = before.remove(&credential.hash);
             by_hash.insert(
                 credential.hash,

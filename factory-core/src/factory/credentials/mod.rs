@@ -102,7 +102,9 @@ impl Credentials {
     pub async fn refresh(&self) -> Result<(), Error> {
         let _changing = self.inner.changing.lock().await;
         let holding = self.stored(CredentialFilter::HoldingAt(self.now())).await?;
-        self.inner.held.replace(holding, &self.inner.operator, self.now());
+        self.inner
+            .held
+            .replace(&holding, &self.inner.operator, self.now());
         Ok(())
     }
 

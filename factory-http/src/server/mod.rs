@@ -1,0 +1,85 @@
+//! The server's two ports: one for programs with tokens, one for browsers, over the same API.
+
+mod connection;
+mod flags;
+mod listeners;
+mod listening;
+mod seats;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::sync::Arc;
+
+use factory_core::factory::credentials::Credentials;
+use poem::http::Method;
+use poem::{Endpoint, EndpointExt as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::console;
+use crate::guard::{Demand, FailureQuota, Failures, Front, Gate, GateSettings, RouteLimits, Shown};
+use crate::request_id::Named;
+
+pub(crate) use connection::ConnectionLimits;
+pub(crate) use flags::ListenFlags;
+pub(crate) use listeners::{Listeners, Port};
+pub(crate) use listening::{Listening, PlainHttp, TlsFiles};
+
+/// What the ports are served with.
+#[derive(Debug, Clone)]
+pub(crate) struct Serving {
+    /// Who may ask.
+    pub(crate) credentials: Credentials,
+    /// The bounds of a route, by its method and its path as the API has it.
+    pub(crate) limits: fn(&Method, &str) -> RouteLimits,
+    /// How many failed authentications are answered in full.
+    pub(crate) failures: FailureQuota,
+    /// How many connections there may be, and how long they are waited for.
+    pub(crate) connections: ConnectionLimits,
+}
+
+impl Serving {
+    /// Returns the ordinary way.
+    pub(crate) fn new(credentials: Credentials, limits: fn(&Method, &str) -> RouteLimits) -> Self {
+        Self {
+            credentials,
+            limits,
+            failures: FailureQuota::default(),
+            connections: ConnectionLimits::default(),
+        }
+    }
+
+    fn gate(&self, demand: Demand, port: &Port) -> GateSettings {
+        GateSettings {
+            demand,
+            credentials: self.credentials.clone(),
+            sites: Arc::clone(&port.sites),
+            // Cookies ignore ports, so that the name says it: two factories on one machine do not take each other's.
+            cookie: format!("factory_session_{}", port.address.port()).into(),
+            limits: self.limits,
+            failures: Arc::new(Failures::new(self.failures)),
+        }
+    }
+}
+
+/// Serves `api`, which has no guard of its own, on both ports until `ending` is cancelled. Requests under way are then
+/// given a moment; sockets have to be told by whoever holds them.
+pub(crate) async fn serve<E>(listeners: Listeners, api: E, serving: Serving, ending: CancellationToken)
+where
+    E: Endpoint + 'static,
+{
+    let api = Arc::new(api);
+    let gate = Gate::new(Arc::clone(&api), serving.gate(Demand::Token, &listeners.api));
+    let for_programs = Front::new(gate, Arc::clone(&listeners.api.sites), Shown::Data);
+    let for_browsers = console::routes(api, &serving.gate(Demand::Session, &listeners.console));
+    let Listeners { api, console } = listeners;
+    tokio::join!(
+        connection::serve(api, Named(for_programs), serving.connections, &ending),
+        connection::serve(
+            console,
+            Named(for_browsers.map_to_response()),
+            serving.connections,
+            &ending
+        ),
+    );
+}

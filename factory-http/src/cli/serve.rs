@@ -1,7 +1,10 @@
 //! `factory serve`: the whole factory in one process. It owns the data folder, takes runs from the queue, and answers
 //! over HTTP until it is told to end.
 
+use std::time::Duration;
+
 use clap::Args;
+use factory_core::Factory;
 use poem::http::Method;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +18,9 @@ use crate::guard::RouteLimits;
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
+
+/// How often the server looks for keys that are old enough to be forgotten.
+const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -44,7 +50,14 @@ impl Serve {
                 pulls: Pulls::default(),
             };
             let pulls = app.pulls.clone();
-            let serving = Serving::new(factory.credentials().await?.clone(), limits);
+            let working = tokio::spawn({
+                let (factory, limits) = (factory.clone(), context.limits.clone());
+                async move { factory.work_queue(limits).await }
+            });
+            let forgetting = tokio::spawn(forget_old_keys(factory.clone()));
+            let credentials = factory.credentials().await?.clone();
+            credentials.owner_token().await?;
+            let serving = Serving::new(credentials, limits);
             let ending = CancellationToken::new();
             let told = ending.clone();
             tokio::spawn(async move {
@@ -53,9 +66,28 @@ impl Serve {
             });
             server::serve(listeners, app.routes(), serving, ending).await;
             pulls.end();
+            forgetting.abort();
+            working.abort();
             Ok(Exit::Complete)
         })
         .await
+    }
+}
+
+/// Forgets the keys of requests that nobody repeats any more: some at a time, so that no other write waits for it.
+async fn forget_old_keys(factory: Factory) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        loop {
+            match factory.forget_old_keys().await {
+                Ok(0) => break,
+                Ok(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(error) => {
+                    tracing::warn!(%error, "old keys could not be forgotten");
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -68,7 +100,7 @@ fn limits(method: &Method, path: &str) -> RouteLimits {
             ..ordinary
         },
         (&Method::POST, "/projects" | "/models/probe") => RouteLimits {
-            answer_within: std::time::Duration::from_hours(1),
+            answer_within: Duration::from_hours(1),
             ..ordinary
         },
         _ => ordinary,

@@ -12,6 +12,7 @@ use crate::live::{self, Live};
 use crate::openapi;
 use crate::problem::{Explained, Methods};
 use crate::pulls::Pulls;
+use crate::{async_api, docs};
 
 /// What the routes are made of.
 #[derive(Debug, Clone)]
@@ -35,9 +36,11 @@ impl App {
         let text: Arc<str> = serde_json::to_string(&document)
             .expect("a document is JSON")
             .into();
-        let page = service.swagger_ui_html();
+        let page = docs::page(&document);
+        let events: Arc<str> = async_api::document().to_string().into();
         let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))
+            .at("/asyncapi.json", make_sync(move |_| json(&events)))
             .at("/docs", make_sync(move |_| html(&page)))
             .nest("/", service)
             .data(self.factory.clone())

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use close::Close;
 pub(crate) use frames::frame_schemas;
+#[cfg(test)]
+pub(crate) use frames::sample_frames;
 
 /// What live connections share. Cheap to clone.
 #[derive(Debug, Clone, Default)]

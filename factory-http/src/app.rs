@@ -28,6 +28,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Returns the page that describes the API.
+    pub(crate) fn docs(&self) -> Arc<str> {
+        docs::page(&openapi::document(&api::service())).into()
+    }
+
     /// Returns the API: what stands in the document, the documents themselves, and the pages that show them.
     pub(crate) fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
         let service = api::service();
@@ -36,7 +41,7 @@ impl App {
         let text: Arc<str> = serde_json::to_string(&document)
             .expect("a document is JSON")
             .into();
-        let page = docs::page(&document);
+        let page = self.docs();
         let events: Arc<str> = async_api::document().to_string().into();
         let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::problem::codes;
+
 /// Returns the page.
 pub(crate) fn page(document: &Value) -> String {
     let mut page = String::from(
@@ -23,6 +25,7 @@ pub(crate) fn page(document: &Value) -> String {
         let name = escaped(text(&tag["name"]));
         push(&mut page, format_args!("<li><a href=\"#{name}\">{name}</a></li>"));
     }
+    page.push_str("<li><a href=\"#problems\">Problems</a></li>");
     page.push_str("<li><a href=\"#schemas\">Schemas</a></li></ul></nav>");
     for tag in items(&document["tags"]) {
         let name = text(&tag["name"]);
@@ -40,6 +43,15 @@ pub(crate) fn page(document: &Value) -> String {
         }
         page.push_str("</section>");
     }
+    page.push_str("<section id=problems><h2>Problems</h2><dl>");
+    for (code, meaning) in codes::ALL {
+        let meaning = escaped(meaning);
+        push(
+            &mut page,
+            format_args!("<dt id=\"problem-{code}\"><code>{code}</code></dt><dd>{meaning}</dd>"),
+        );
+    }
+    page.push_str("</dl></section>");
     page.push_str("<section id=schemas><h2>Schemas</h2>");
     for (name, schema) in members(&document["components"]["schemas"]) {
         let name = escaped(name);

@@ -60,7 +60,10 @@ impl Serve {
             let forgetting = tokio::spawn(forget_old_keys(factory.clone()));
             let credentials = factory.credentials().await?.clone();
             credentials.owner_token().await?;
-            let serving = Serving::new(credentials, limits);
+            let serving = Serving {
+                docs: app.docs(),
+                ..Serving::new(credentials, limits)
+            };
             let told = ending.clone();
             tokio::spawn(async move {
                 interrupts.first().await;

@@ -1,6 +1,7 @@
 //! What the server answers when it does not do what was asked: `application/problem+json`, RFC 9457, whatever went
 //! wrong and wherever.
 
+pub(crate) mod codes;
 mod of_core;
 mod of_http;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use of_http::{Explained, Methods};
 
 /// Where the kinds of problems are described, relative to the server.
-const TYPES: &str = "/docs/problems#";
+const TYPES: &str = "/docs#problem-";
 
 /// The media type of problems.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -71,6 +72,7 @@ pub(crate) struct ProblemBody {
 impl Problem {
     /// Returns a problem of this kind. `detail` says what happened, on what, and what to do.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(codes::is_known(code), "`{code}` is not in the list of problems");
         Self(Box::new(Parts {
             status,
             code,

@@ -62,6 +62,7 @@ impl Serve {
             credentials.owner_token().await?;
             let serving = Serving {
                 docs: app.docs(),
+                failures: listening.failures,
                 ..Serving::new(credentials, limits)
             };
             let told = ending.clone();

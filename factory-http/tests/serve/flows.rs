@@ -80,6 +80,13 @@ async fn a_run_is_created_viewed_and_controlled() {
     );
     let stopped = server.post(&format!("/runs/{id}/stop"), &Value::Null).await;
     assert_eq!(stopped["status"], "STOPPED");
+    // The browsers' port shows its pages to anybody, and the API to nobody without a session.
+    for (path, expected) in [("/login", 200), ("/", 200), ("/docs", 200), ("/api/runs", 401)] {
+        let answer = reqwest::get(format!("http://{}{path}", server.console))
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{path}");
+    }
     assert!(server.terminate().success());
 }
 
@@ -102,27 +109,27 @@ async fn a_goal_becomes_an_approved_commit_over_http() {
     });
     let id = server.post("/runs", &goal).await["id"].as_i64().unwrap();
     server.wait_for(id, "AWAITING_APPROVAL").await;
-    let plan = server.get(&format!("/runs/{id}/plan")).await;
-    assert_eq!(plan["steps"][0]["title"], "write it");
+    let steps = server.get(&format!("/runs/{id}/plan")).await;
+    assert_eq!(steps["steps"][0]["title"], "write it");
     let checks = server.get(&format!("/runs/{id}/checks")).await;
     assert_eq!(checks["items"].as_array().unwrap().last().unwrap()["green"], true);
     let changes = server.get(&format!("/runs/{id}/diff")).await;
     assert_eq!(changes["items"][0]["path"], "done.txt");
-    let patch = server.get(&format!("/runs/{id}/diff/file?path=done.txt")).await;
-    assert!(patch["text"].as_str().unwrap().contains("+done"), "{patch}");
+    let change = server.get(&format!("/runs/{id}/diff/file?path=done.txt")).await;
+    assert!(change["text"].as_str().unwrap().contains("+done"), "{change}");
     let asked = server.get("/approvals").await;
     let approval = asked["items"][0]["id"].as_i64().unwrap();
     let tree = changes["to"].as_str().unwrap();
 
     // What was not reviewed is not approved.
     let decision = json!({"verdict": "approve", "tree": tree});
-    let path = format!("/approvals/{approval}/decision");
-    let (status, refused) = server.ask("POST", &path, Some(&decision)).await;
+    let decision_path = format!("/approvals/{approval}/decision");
+    let (status, refused) = server.ask("POST", &decision_path, Some(&decision)).await;
     assert_eq!((status, &refused["code"]), (428, &json!("if_match_required")));
     let client = reqwest::Client::new();
     let decide = async |tag: &str, body: &Value| {
         let request = client
-            .post(format!("http://{}{path}", server.api))
+            .post(format!("http://{}{decision_path}", server.api))
             .bearer_auth(&server.token);
         let answer = request
             .header("if-match", format!("\"{tag}\""))

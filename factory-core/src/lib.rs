@@ -88,6 +88,7 @@ pub mod model;
 mod model_notes;
 pub mod sandbox;
 pub mod settings;
+mod spans;
 pub mod store;
 pub mod syntax;
 #[cfg(any(test, feature = "testing"))]

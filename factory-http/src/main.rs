@@ -15,6 +15,7 @@ mod failure;
 mod guard;
 mod interrupt;
 mod live;
+mod observe;
 mod openapi;
 mod problem;
 mod pulls;

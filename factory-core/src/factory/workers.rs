@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{Factory, make_folder};
 use crate::agent;
 use crate::error::Error;
 use crate::gate::{Closing, Gate};
 use crate::model::{Fence, Run, RunId};
+use crate::spans;
 use crate::store::Claimable;
 
 /// How long to wait before looking again at a run whose claim is being put down.
@@ -49,6 +51,10 @@ pub(super) struct StartsHeld<'a> {
 impl Workers {
     pub(super) fn any(&self) -> bool {
         !self.map().is_empty()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.map().len()
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Worker>> {
@@ -158,12 +164,16 @@ impl Factory {
     }
 
     async fn work(&self, equipment: agent::Equipment, run: RunId, fence: Fence, gate: Arc<Gate>) {
-        let driven = tokio::spawn(agent::drive(equipment, run, fence, gate)).await;
+        let span = spans::run(run, fence);
+        let driven = agent::drive(equipment, run, fence, gate).instrument(span.clone());
+        let driven = tokio::spawn(driven).await;
         let error = match driven {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
             Err(panic) => Error::Internal(format!("the run's worker panicked: {panic}")),
         };
+        spans::failed(&span);
+        drop(span);
         tracing::error!(run = %run, error = %crate::chain::chain(&error), "the run cannot go on");
         for _ in 0..agent::PARK_TRIES {
             match agent::park_failed(&self.inner.journal, run, fence, &error).await {

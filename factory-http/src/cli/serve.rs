@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guard::RouteLimits;
+use crate::observe::{self, LogForm, Metrics};
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
@@ -33,26 +34,46 @@ impl Serve {
                 .ok_or_else(|| Failure::failed("internal error: no owner"))?;
             let listeners = Listeners::bind(&listening).await?;
             session.announce_console(listeners.console.url.clone());
-            output::remark(&format!("API      {}", listeners.api.url));
-            output::remark(&format!("console  {}", listeners.console.url));
-            output::remark(
-                "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
+            if context.log_form == LogForm::Text {
+                output::remark(&format!("API      {}", listeners.api.url));
+                output::remark(&format!("console  {}", listeners.console.url));
+                output::remark(
+                    "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
+                );
+            }
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                api = listeners.api.url,
+                console = listeners.console.url,
+                data_folder = %context.settings.data_folder.display(),
+                "the server is ready"
             );
             let app = App {
                 factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
                 pulls: Pulls::default(),
+                metrics: Metrics::new(),
             };
             let pulls = app.pulls.clone();
-            let serving = Serving::new(factory.credentials().await?.clone(), limits);
+            let routes = app.routes();
+            let credentials = factory.credentials().await?.clone();
+            let serving = Serving::new(credentials, limits, routes.table, app.metrics.clone());
             let ending = CancellationToken::new();
             let told = ending.clone();
             tokio::spawn(async move {
                 interrupts.first().await;
+                tracing::info!("the server was told to end");
                 told.cancel();
             });
-            server::serve(listeners, app.routes(), serving, ending).await;
+            tokio::spawn(app.metrics.clone().keep_up(ending.clone()));
+            tokio::spawn(observe::watch(
+                factory.clone(),
+                app.metrics.clone(),
+                ending.clone(),
+            ));
+            server::serve(listeners, routes.endpoint, serving, ending).await;
             pulls.end();
+            tracing::info!("the server serves no more");
             Ok(Exit::Complete)
         })
         .await

@@ -9,7 +9,7 @@ use poem::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use of_http::{Explained, Methods};
+pub(crate) use of_http::Explained;
 
 /// Where the kinds of problems are described, relative to the server.
 const TYPES: &str = "/docs/problems#";
@@ -36,6 +36,16 @@ pub(crate) struct Problem {
     allowed: Option<Vec<String>>,
     retry_after: Option<u64>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+/// What a response says to the log, where the server did not do what it should have done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Defect {
+    /// The problem's word.
+    pub(crate) code: &'static str,
+    /// What led to it.
+    pub(crate) cause: String,
 }
 
 /// The body as it is sent.
@@ -76,6 +86,7 @@ impl Problem {
             allowed: None,
             retry_after: None,
             headers: Vec::new(),
+            cause: None,
         }
     }
 
@@ -103,6 +114,13 @@ impl Problem {
         self
     }
 
+    /// Returns the problem with what led to it, which the log is told and the client is not.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
     /// Returns the status.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -110,6 +128,10 @@ impl Problem {
 
     /// Returns the response, which names the request by `request_id`.
     pub(crate) fn response(self, request_id: Option<&str>) -> Response {
+        let defect = self.status.is_server_error().then(|| Defect {
+            code: self.code,
+            cause: self.cause.unwrap_or_else(|| self.detail.clone()),
+        });
         let body = ProblemBody {
             r#type: format!("{TYPES}{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Problem").to_owned(),
@@ -131,6 +153,9 @@ impl Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         headers.extend(self.headers);
+        if let Some(defect) = defect {
+            response.extensions_mut().insert(defect);
+        }
         response
     }
 }

@@ -87,6 +87,7 @@ pub mod llm;
 pub mod model;
 mod model_notes;
 pub mod sandbox;
+pub mod scheduler;
 pub mod settings;
 mod spans;
 pub mod store;

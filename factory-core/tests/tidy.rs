@@ -29,6 +29,7 @@ const FLOORS: &[&[&str]] = &[
         "vcs",
         "workspace",
     ],
+    &["scheduler"],
     &["agent", "error", "journal"],
     &["factory"],
     &["evaluation", "testing", "lib"],

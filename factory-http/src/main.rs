@@ -23,6 +23,7 @@ mod render;
 mod request_id;
 mod script_server;
 mod server;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,10 @@
 //! `factory serve`: the whole factory in one process. It owns the data folder, takes runs from the queue, and answers
 //! over HTTP until it is told to end.
 
+use std::time::Duration;
+
 use clap::Args;
+use factory_core::Factory;
 use poem::http::Method;
 use tokio_util::sync::CancellationToken;
 
@@ -12,10 +15,13 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guard::RouteLimits;
-use crate::observe::{self, LogForm, Metrics};
+use crate::observe::{LogForm, Metrics, Watcher};
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
+
+/// How often the server looks for keys that are old enough to be forgotten.
+const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -41,13 +47,6 @@ impl Serve {
                     "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
                 );
             }
-            tracing::info!(
-                version = env!("CARGO_PKG_VERSION"),
-                api = listeners.api.url,
-                console = listeners.console.url,
-                data_folder = %context.settings.data_folder.display(),
-                "the server is ready"
-            );
             let app = App {
                 factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
@@ -56,7 +55,15 @@ impl Serve {
             };
             let pulls = app.pulls.clone();
             let routes = app.routes();
+            let watcher = Watcher::begin(&factory, app.metrics.clone()).await?;
+            tokio::spawn(watcher.run());
+            let working = tokio::spawn({
+                let (factory, limits) = (factory.clone(), context.limits.clone());
+                async move { factory.work_queue(limits).await }
+            });
+            let forgetting = tokio::spawn(forget_old_keys(factory.clone()));
             let credentials = factory.credentials().await?.clone();
+            credentials.owner_token().await?;
             let serving = Serving::new(credentials, limits, routes.table, app.metrics.clone());
             let ending = CancellationToken::new();
             let told = ending.clone();
@@ -66,17 +73,38 @@ impl Serve {
                 told.cancel();
             });
             tokio::spawn(app.metrics.clone().keep_up(ending.clone()));
-            tokio::spawn(observe::watch(
-                factory.clone(),
-                app.metrics.clone(),
-                ending.clone(),
-            ));
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                api = listeners.api.url,
+                console = listeners.console.url,
+                data_folder = %context.settings.data_folder.display(),
+                "the server is ready"
+            );
             server::serve(listeners, routes.endpoint, serving, ending).await;
             pulls.end();
+            forgetting.abort();
+            working.abort();
             tracing::info!("the server serves no more");
             Ok(Exit::Complete)
         })
         .await
+    }
+}
+
+/// Forgets the keys of requests that nobody repeats any more: some at a time, so that no other write waits for it.
+async fn forget_old_keys(factory: Factory) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        loop {
+            match factory.forget_old_keys().await {
+                Ok(0) => break,
+                Ok(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(error) => {
+                    tracing::warn!(%error, "old keys could not be forgotten");
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -89,7 +117,7 @@ fn limits(method: &Method, path: &str) -> RouteLimits {
             ..ordinary
         },
         (&Method::POST, "/projects" | "/models/probe") => RouteLimits {
-            answer_within: std::time::Duration::from_hours(1),
+            answer_within: Duration::from_hours(1),
             ..ordinary
         },
         _ => ordinary,

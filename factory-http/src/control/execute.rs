@@ -46,6 +46,7 @@ pub(super) async fn execute(
             Answer::Project(Box::new(factory.remove_project(&reference).await?))
         }
         Request::Submit { submit } => run(factory.submit(*submit).await)?,
+        Request::SubmitAll { submits } => Answer::Runs(factory.submit_all(submits).await?),
         Request::Pause { run: id } => run(factory.pause(id).await)?,
         Request::Resume { run: id } => run(factory.resume(id).await)?,
         Request::Stop { run: id } => run(factory.stop(id).await)?,

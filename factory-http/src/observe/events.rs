@@ -1,61 +1,71 @@
 //! What happens in runs, as it is stored: counted by type, and told in the log where a run changes hands.
 
-use factory_core::event_bus::Notice;
+use factory_core::event_bus::{Lagged, Notice, Subscription};
 use factory_core::model::{Event, EventId, EventKind, StatusReason};
 use factory_core::store::Page;
-use factory_core::{Error, Factory};
-use tokio_util::sync::CancellationToken;
+use factory_core::{Error, Factory, Reader};
 
 use super::metrics::Metrics;
 
-/// Counts and tells what happens until `ending` is cancelled or the factory is gone. What it was too slow to hear it
-/// reads from the store.
-pub(crate) async fn watch(factory: Factory, metrics: Metrics, ending: CancellationToken) {
-    let watcher = Watcher { factory, metrics };
-    if let Some(Err(error)) = ending.run_until_cancelled(watcher.listen()).await {
-        tracing::error!(%error, "events are not counted any more: those that were missed cannot be read");
-    }
-}
-
-struct Watcher {
-    factory: Factory,
+/// Counts and tells what happens.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    reader: Reader,
+    heard: Subscription,
     metrics: Metrics,
+    /// The newest event that was told, or that was there before.
+    newest: EventId,
 }
 
 impl Watcher {
-    async fn listen(&self) -> Result<(), Error> {
-        let mut heard = self.factory.subscribe();
-        let mut newest = self.factory.reader().newest_event().await?;
-        // What was read from the store is not counted again when the bus brings it.
-        let mut read = newest;
+    /// Begins: what is stored from now on will be told, each event once.
+    pub(crate) async fn begin(factory: &Factory, metrics: Metrics) -> Result<Self, Error> {
+        let reader = factory.reader().clone();
+        let newest = reader.newest_event().await?;
+        Ok(Self {
+            heard: factory.subscribe(),
+            reader,
+            metrics,
+            newest,
+        })
+    }
+
+    /// Goes on until the factory is gone. What it was too slow to hear it reads from the store.
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.listen().await {
+            tracing::error!(%error, "events are not counted any more: those that were missed cannot be read");
+        }
+    }
+
+    async fn listen(&mut self) -> Result<(), Error> {
+        // Something may have been stored between the look at the store and the subscription.
+        let mut read = self.catch_up().await?;
         loop {
-            match heard.next().await {
+            match self.heard.next().await {
+                // What was read from the store is not told again when the bus brings it.
                 Ok(Some(Notice::Stored(event))) if event.id > read => {
-                    newest = newest.max(event.id);
+                    // The bus may bring events of two runs out of order.
+                    self.newest = self.newest.max(event.id);
                     self.tell(&event);
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(()),
-                Err(_missed) => {
-                    read = self.catch_up(newest).await?;
-                    newest = read;
-                }
+                Err(Lagged) => read = self.catch_up().await?,
             }
         }
     }
 
-    /// Tells what the store has after an event, and returns the last of it.
-    async fn catch_up(&self, after: EventId) -> Result<EventId, Error> {
-        let mut last = after;
+    /// Tells what the store has after the newest event, and returns the last of it.
+    async fn catch_up(&mut self) -> Result<EventId, Error> {
         loop {
-            let page = Page::after(last, Page::<EventId>::MAX);
-            let events = self.factory.reader().all_events(page).await?;
+            let page = Page::after(self.newest, Page::<EventId>::MAX);
+            let events = self.reader.all_events(page).await?;
             for event in &events {
                 self.tell(event);
             }
             match events.last() {
-                Some(event) => last = event.id,
-                None => return Ok(last),
+                Some(event) => self.newest = event.id,
+                None => return Ok(self.newest),
             }
         }
     }
@@ -82,3 +92,6 @@ fn reason(kind: &EventKind) -> Option<StatusReason> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

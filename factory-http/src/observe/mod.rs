@@ -1,6 +1,6 @@
 //! Seeing what the server does: numbers for Prometheus, lines for a log, and spans for OpenTelemetry.
 //!
-//! [`Observed`] wraps a port and sees each request once; [`watch`] hears each stored event once. Both tell numbers and
+//! [`Observed`] wraps a port and sees each request once; [`Watcher`] hears each stored event once. Both tell numbers and
 //! lines. Nothing here decides anything, and nothing waits for whoever reads: what cannot be told is left out.
 
 mod events;
@@ -15,7 +15,7 @@ mod routes;
 #[cfg(feature = "otel")]
 mod traces;
 
-pub(crate) use events::watch;
+pub(crate) use events::Watcher;
 pub(crate) use exposition::endpoint;
 pub(crate) use logs::{LogForm, Logs, Loudness};
 pub(crate) use metrics::Metrics;

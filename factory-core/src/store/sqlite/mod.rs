@@ -35,8 +35,8 @@ use self::queries::StoredBlob;
 use self::readers::Readers;
 use self::writer::{Size, Writer};
 use super::{
-    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
-    Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal,
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption, Remembered, RunCounts,
+    RunFilter, Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal,
 };
 use crate::model::{
     Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
@@ -353,6 +353,10 @@ impl Store for SqliteStore {
         let worker = worker.clone();
         let work = move |database: &_| writes::claim(database, &worker, which, at);
         self.writer()?.write("claim a run", Size::default(), work).await
+    }
+
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
+        self.readers.read("look at the queue", queries::queue_heads).await
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {

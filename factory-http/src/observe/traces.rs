@@ -36,7 +36,7 @@ pub(super) struct Traces(Option<SdkTracerProvider>);
 /// Returns the layer that takes spans to the collector that the environment names. None where it names none.
 pub(super) fn start<S>(environment: &Environment) -> (Option<Box<dyn Layer<S> + Send + Sync>>, Traces)
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let collector = [
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

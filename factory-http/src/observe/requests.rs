@@ -197,7 +197,8 @@ impl Seen<'_> {
 
     fn tell(&self, span: &Span, asker: &Asker, response: &Response, took: Duration) {
         let status = response.status();
-        span.record("http.response.status_code", status.as_u16());
+        // A number only where it is signed; anything else becomes a text on its way.
+        span.record("http.response.status_code", i64::from(status.as_u16()));
         if let Some(name) = asker.name() {
             span.record("enduser.id", name);
         }

@@ -70,6 +70,7 @@ where
         .with_tracer(provider.tracer(SERVICE))
         .with_location(false)
         .with_threads(false)
+        .with_tracked_inactivity(false)
         .with_level(false)
         .with_target(false)
         .with_filter(filter_fn(is_told));

@@ -102,6 +102,12 @@ impl Drop for Server {
 /// Files a run and has the server bring it to its end.
 fn work(place: &Place, server: &mut Server) {
     let model = place.model("worker", "echo to-the-model");
+    let file = place.path("worker.json");
+    let mut script: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for reply in script["replies"].as_array_mut().unwrap() {
+        reply["tokens"] = serde_json::json!({"prompt": 100, "completion": 7});
+    }
+    std::fs::write(&file, script.to_string()).unwrap();
     let run = place.factory(&["run", "sample", "write done.txt", "--model", &model, "--yes"]);
     assert_eq!(code(&run), 0, "{}", told(&run));
     server.wait_for(|line| line["fields"]["event"] == "RUN_COMPLETE");
@@ -123,6 +129,8 @@ fn a_server_tells_in_its_log_and_its_metrics_what_it_does() {
         "factory_events_total{type=\"RUN_CREATED\"} 1",
         "factory_events_total{type=\"RUN_COMPLETE\"} 1",
         "factory_llm_calls_total{outcome=\"answered\"} 4",
+        "factory_llm_tokens_total{kind=\"prompt\"} 400",
+        "factory_llm_tokens_total{kind=\"completion\"} 28",
         "http_server_active_requests 1",
         "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"/runs/{run_id}\",\
          http_response_status_code=\"200\"} 1",

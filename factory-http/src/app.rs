@@ -8,10 +8,12 @@ use poem::{Endpoint, EndpointExt as _, Response, Route};
 
 use crate::api::once::InFlight;
 use crate::api::{self, Defaults};
+use crate::live::{self, Live};
 use crate::observe::{self, Metrics, RouteTable};
 use crate::openapi;
 use crate::problem::Explained;
 use crate::pulls::Pulls;
+use crate::{async_api, docs};
 
 /// What the routes are made of.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct App {
     pub(crate) defaults: Defaults,
     /// The models that are being got.
     pub(crate) pulls: Pulls,
+    /// Those who follow events.
+    pub(crate) live: Live,
     /// What is counted.
     pub(crate) metrics: Metrics,
 }
@@ -35,21 +39,29 @@ pub(crate) struct Routes<E> {
 }
 
 impl App {
+    /// Returns the page that describes the API.
+    pub(crate) fn docs(&self) -> Arc<str> {
+        docs::page(&openapi::document(&api::service())).into()
+    }
+
     /// Returns the API: what stands in the document, the documents themselves, and the pages that show them.
     pub(crate) fn routes(&self) -> Routes<impl Endpoint<Output = Response> + use<>> {
         let service = api::service();
         let document = openapi::document(&service);
-        let plain = ["/openapi.json", "/docs", "/metrics"];
+        let plain = ["/openapi.json", "/asyncapi.json", "/docs", "/metrics"];
         let table = plain
             .into_iter()
+            .chain(live::PATHS)
             .fold(RouteTable::of(&document), |table, path| table.with(path, ["GET"]));
         let table = Arc::new(table);
         let text: Arc<str> = serde_json::to_string(&document)
             .expect("a document is JSON")
             .into();
-        let page = service.swagger_ui_html();
-        let routes = Route::new()
+        let page = self.docs();
+        let events: Arc<str> = async_api::document().to_string().into();
+        let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))
+            .at("/asyncapi.json", make_sync(move |_| json(&events)))
             .at("/docs", make_sync(move |_| html(&page)))
             .at(
                 "/metrics",
@@ -59,7 +71,8 @@ impl App {
             .data(self.factory.clone())
             .data(self.defaults.clone())
             .data(self.pulls.clone())
-            .data(InFlight::default());
+            .data(InFlight::default())
+            .data(self.live.clone());
         Routes {
             endpoint: Explained::new(routes, Arc::clone(&table)),
             table,

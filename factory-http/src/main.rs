@@ -4,11 +4,13 @@
 
 mod api;
 mod app;
+mod async_api;
 mod cli;
 mod configuration;
 mod console;
 mod control;
 mod demo;
+mod docs;
 mod environment;
 mod exit;
 mod failure;

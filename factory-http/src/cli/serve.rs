@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guard::RouteLimits;
+use crate::live::Live;
 use crate::observe::{LogForm, Metrics, Watcher};
 use crate::pulls::Pulls;
 use crate::render::output;
@@ -47,15 +48,18 @@ impl Serve {
                     "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
                 );
             }
+            let ending = CancellationToken::new();
+            let metrics = Metrics::new();
             let app = App {
                 factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
                 pulls: Pulls::default(),
-                metrics: Metrics::new(),
+                live: Live::until(ending.clone(), metrics.clone()),
+                metrics: metrics.clone(),
             };
             let pulls = app.pulls.clone();
             let routes = app.routes();
-            let watcher = Watcher::begin(&factory, app.metrics.clone()).await?;
+            let watcher = Watcher::begin(&factory, metrics.clone()).await?;
             tokio::spawn(watcher.run());
             let working = tokio::spawn({
                 let (factory, limits) = (factory.clone(), context.limits.clone());
@@ -64,15 +68,17 @@ impl Serve {
             let forgetting = tokio::spawn(forget_old_keys(factory.clone()));
             let credentials = factory.credentials().await?.clone();
             credentials.owner_token().await?;
-            let serving = Serving::new(credentials, limits, routes.table, app.metrics.clone());
-            let ending = CancellationToken::new();
+            let serving = Serving {
+                docs: app.docs(),
+                ..Serving::new(credentials, limits, routes.table, metrics.clone())
+            };
             let told = ending.clone();
             tokio::spawn(async move {
                 interrupts.first().await;
                 tracing::info!("the server was told to end");
                 told.cancel();
             });
-            tokio::spawn(app.metrics.clone().keep_up(ending.clone()));
+            tokio::spawn(metrics.keep_up(ending.clone()));
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),
                 api = listeners.api.url,

@@ -43,10 +43,10 @@ impl Watcher {
         loop {
             match self.heard.next().await {
                 // What was read from the store is not told again when the bus brings it.
-                Ok(Some(Notice::Stored(event))) if event.id > read => {
+                Ok(Some(Notice::Stored(published))) if published.event().id > read => {
                     // The bus may bring events of two runs out of order.
-                    self.newest = self.newest.max(event.id);
-                    self.tell(&event);
+                    self.newest = self.newest.max(published.event().id);
+                    self.tell(published.event());
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(()),

@@ -41,13 +41,6 @@ const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, S
 
 /// How a client watches live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the live streams, which are not served yet, count their clients by it"
-    )
-)]
 pub(crate) enum LiveKind {
     /// Over a WebSocket.
     Socket,
@@ -131,13 +124,6 @@ impl Metrics {
     }
 
     /// Counts a client that watches live, until what is returned is dropped.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the live streams, which are not served yet, count their clients by it"
-        )
-    )]
     pub(crate) fn live_client(&self, kind: LiveKind) -> LiveClient {
         let gauge = match kind {
             LiveKind::Socket => &self.0.sockets,

@@ -18,6 +18,6 @@ mod traces;
 pub(crate) use events::Watcher;
 pub(crate) use exposition::endpoint;
 pub(crate) use logs::{LogForm, Logs, Loudness};
-pub(crate) use metrics::Metrics;
+pub(crate) use metrics::{LiveClient, LiveKind, Metrics};
 pub(crate) use requests::{Observed, Requests};
 pub(crate) use routes::RouteTable;

@@ -70,6 +70,7 @@ impl Serve {
             credentials.owner_token().await?;
             let serving = Serving {
                 docs: app.docs(),
+                failures: listening.failures,
                 ..Serving::new(credentials, limits, routes.table, metrics.clone())
             };
             let told = ending.clone();

@@ -4,7 +4,7 @@ mod bounds;
 mod browser;
 mod chromium;
 mod doors;
-#[path = "../../tests/guard/table.rs"]
+#[path = "../../tests/serve/table.rs"]
 mod table;
 
 use std::num::NonZeroU32;

@@ -11,9 +11,6 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use poem::{Route, get};
 use tokio_util::sync::CancellationToken;
 
@@ -29,44 +26,18 @@ pub(crate) use frames::sample_frames;
 pub(crate) struct Live {
     /// Cancelled when the server ends: all are told.
     pub(crate) ending: CancellationToken,
-    clients: Arc<AtomicUsize>,
     metrics: Metrics,
 }
 
 impl Live {
     /// Returns what ends with `ending`, and is counted by `metrics`.
     pub(crate) fn until(ending: CancellationToken, metrics: Metrics) -> Self {
-        Self {
-            ending,
-            clients: Arc::default(),
-            metrics,
-        }
+        Self { ending, metrics }
     }
 
-    /// Returns how many are connected.
-    pub(crate) fn clients(&self) -> usize {
-        self.clients.load(Ordering::Relaxed)
-    }
-
-    fn join(&self, kind: LiveKind) -> Joined {
-        self.clients.fetch_add(1, Ordering::Relaxed);
-        Joined {
-            clients: Arc::clone(&self.clients),
-            _counted: self.metrics.live_client(kind),
-        }
-    }
-}
-
-/// One that is connected, until it is dropped.
-#[derive(Debug)]
-struct Joined {
-    clients: Arc<AtomicUsize>,
-    _counted: LiveClient,
-}
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        self.clients.fetch_sub(1, Ordering::Relaxed);
+    /// Counts one more, until what is returned is dropped.
+    fn join(&self, kind: LiveKind) -> LiveClient {
+        self.metrics.live_client(kind)
     }
 }
 

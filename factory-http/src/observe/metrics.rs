@@ -107,7 +107,7 @@ impl Metrics {
     }
 
     /// Returns what was counted, in Prometheus's text form.
-    pub(super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         self.0.handle.render()
     }
 

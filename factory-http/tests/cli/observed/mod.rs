@@ -42,9 +42,12 @@ impl Server {
         };
         let ready = server.wait_for(|line| line["fields"]["message"] == "the server is ready");
         let url = ready["fields"]["api"].as_str().unwrap();
-        server.address = url.strip_prefix("http://").unwrap().to_owned();
+        url.strip_prefix("http://")
+            .unwrap()
+            .clone_into(&mut server.address);
         let token = place.factory(&["token"]);
-        server.token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+        let token = String::from_utf8(token.stdout).unwrap();
+        token.trim().clone_into(&mut server.token);
         server
     }
 

@@ -146,6 +146,11 @@ impl Factory {
         self.inner.workers.any()
     }
 
+    /// Returns how many runs are being worked on in this process.
+    pub fn workers(&self) -> usize {
+        self.inner.workers.count()
+    }
+
     fn operator(&self) -> Actor {
         let operator = self.operator.as_deref();
         Actor::Operator(

@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::event_bus::{EventBus, Notice};
-use crate::model::{Event, Fence, InvalidTransition, NewEvent, Run, RunId, Seq, Timestamp};
+use tokio::sync::Notify;
+
+use crate::event_bus::{EventBus, Notice, Published};
+use crate::model::{Event, Fence, InvalidTransition, NewEvent, Run, RunId, RunStatus, Seq, Timestamp};
 use crate::store::{ApprovalChange, Blob, Claimable, Commit, NewRun, Once, Page, Store, StoreError, Urgency};
 
 /// How often a fact is offered again after somebody else wrote first. Each round means that another writer of the
@@ -108,12 +110,18 @@ pub struct Journal {
     store: Arc<dyn Store>,
     bus: EventBus,
     clock: Arc<dyn Clock>,
+    queued: Arc<Notify>,
 }
 
 impl Journal {
     /// Returns the journal of a store.
     pub fn new(store: Arc<dyn Store>, bus: EventBus, clock: Arc<dyn Clock>) -> Self {
-        Self { store, bus, clock }
+        Self {
+            store,
+            bus,
+            clock,
+            queued: Arc::default(),
+        }
     }
 
     /// Returns the store, for reading.
@@ -126,6 +134,12 @@ impl Journal {
         &self.bus
     }
 
+    /// Returns what is told when a run is QUEUED: filed, resumed, decided or given back. One telling may stand for several,
+    /// and is kept for whoever waits next.
+    pub fn queued(&self) -> &Notify {
+        &self.queued
+    }
+
     /// Returns the moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -136,6 +150,7 @@ impl Journal {
         let made = self.store.create_runs(new, once).await?;
         let (runs, events) = made.into_iter().unzip();
         self.publish(events);
+        self.queued.notify_one();
         Ok(runs)
     }
 
@@ -219,6 +234,9 @@ impl Journal {
         };
         let (run, events) = self.store_surely(commit).await?;
         self.publish(events.clone());
+        if run.status == RunStatus::Queued {
+            self.queued.notify_one();
+        }
         Ok((run, events))
     }
 
@@ -249,7 +267,7 @@ impl Journal {
 
     fn publish(&self, events: Vec<Event>) {
         for event in events {
-            self.bus.publish(Notice::Stored(Box::new(event)));
+            self.bus.publish(Notice::Stored(Arc::new(Published::new(event))));
         }
     }
 }

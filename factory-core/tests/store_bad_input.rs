@@ -95,14 +95,14 @@ async fn a_newer_database_is_refused_and_left_alone() {
             refused,
             StoreError::Newer {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
         "{refused:?}"
     );
     let expected = format!(
-        "the database `{}` was made by a newer factory (schema 99, this one knows 3); use that factory, or restore a \
+        "the database `{}` was made by a newer factory (schema 99, this one knows 4); use that factory, or restore a \
          backup",
         path.display()
     );

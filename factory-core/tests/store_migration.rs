@@ -249,11 +249,11 @@ async fn numbers_of_lost_rows_are_not_given_again() {
 #[tokio::test]
 async fn a_copy_is_kept_and_no_copy_is_overwritten() {
     let (folder, path) = seed_database(DOCUMENTED);
-    let older = folder.path().join("platform.db.before-migration-3");
+    let older = folder.path().join("platform.db.before-migration-4");
     std::fs::write(&older, "precious").unwrap();
     SqliteStore::open(&path).await.unwrap().close().await;
     assert_eq!(std::fs::read_to_string(&older).unwrap(), "precious");
-    let copy = folder.path().join("platform.db.before-migration-3.2");
+    let copy = folder.path().join("platform.db.before-migration-4.2");
     assert_eq!(count(&copy, "SELECT count(*) FROM events"), 500);
     assert_eq!(
         count(
@@ -277,8 +277,8 @@ async fn a_copy_is_kept_and_no_copy_is_overwritten() {
     names.sort();
     let expected = [
         "platform.db",
-        "platform.db.before-migration-3",
-        "platform.db.before-migration-3.2",
+        "platform.db.before-migration-4",
+        "platform.db.before-migration-4.2",
     ];
     assert_eq!(names, expected);
 }

@@ -28,9 +28,10 @@ const FLOORS: &[&[&str]] = &[
         "vcs",
         "workspace",
     ],
+    &["scheduler"],
     &["agent", "error", "journal"],
     &["factory"],
-    &["evaluation", "testing", "lib"],
+    &["evaluation", "feed", "testing", "lib"],
 ];
 
 /// What the library must not know.

@@ -8,9 +8,11 @@ use poem::{Endpoint, EndpointExt as _, Response, Route};
 
 use crate::api::once::InFlight;
 use crate::api::{self, Defaults};
+use crate::live::{self, Live};
 use crate::openapi;
 use crate::problem::{Explained, Methods};
 use crate::pulls::Pulls;
+use crate::{async_api, docs};
 
 /// What the routes are made of.
 #[derive(Debug, Clone)]
@@ -21,9 +23,16 @@ pub(crate) struct App {
     pub(crate) defaults: Defaults,
     /// The models that are being got.
     pub(crate) pulls: Pulls,
+    /// Those who follow events.
+    pub(crate) live: Live,
 }
 
 impl App {
+    /// Returns the page that describes the API.
+    pub(crate) fn docs() -> Arc<str> {
+        docs::page(&openapi::document(&api::service())).into()
+    }
+
     /// Returns the API: what stands in the document, the documents themselves, and the pages that show them.
     pub(crate) fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
         let service = api::service();
@@ -32,15 +41,18 @@ impl App {
         let text: Arc<str> = serde_json::to_string(&document)
             .expect("a document is JSON")
             .into();
-        let page = service.swagger_ui_html();
-        let routes = Route::new()
+        let page = Self::docs();
+        let events: Arc<str> = async_api::document().to_string().into();
+        let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))
+            .at("/asyncapi.json", make_sync(move |_| json(&events)))
             .at("/docs", make_sync(move |_| html(&page)))
             .nest("/", service)
             .data(self.factory.clone())
             .data(self.defaults.clone())
             .data(self.pulls.clone())
-            .data(InFlight::default());
+            .data(InFlight::default())
+            .data(self.live.clone());
         Explained::new(routes, methods)
     }
 }
@@ -55,7 +67,8 @@ fn methods(document: &serde_json::Value) -> Methods {
             methods.map(|(method, _)| method.to_uppercase()).collect(),
         )
     });
-    Arc::new(methods.collect())
+    let live = live::PATHS.map(|path| (path.to_owned(), vec!["GET".to_owned()]));
+    Arc::new(methods.chain(live).collect())
 }
 
 fn json(text: &Arc<str>) -> Response {

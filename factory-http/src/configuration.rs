@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use factory_core::Settings;
 use factory_core::model::{Budget, BudgetLimit};
+use factory_core::{Settings, scheduler};
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,8 @@ pub(crate) struct Configuration {
     pub(crate) settings: Settings,
     /// Where the server listens.
     pub(crate) listening: Listening,
+    /// How many runs the server works on at once.
+    pub(crate) limits: scheduler::Limits,
 }
 
 /// The shape of `factory.toml`. What is not known is refused, so that a slip of the pen is seen.
@@ -76,6 +78,30 @@ struct File {
 #[serde(deny_unknown_fields, default)]
 struct Limits {
     check: Option<String>,
+    /// How many runs are worked on at once.
+    runs: Option<usize>,
+    /// How many of one project.
+    runs_per_project: Option<usize>,
+    /// How many of one model server.
+    runs_per_server: Option<usize>,
+}
+
+impl Limits {
+    /// Returns how many runs are worked on at once. None of the bounds may be 0, which would stop the queue for good.
+    fn of_the_queue(&self) -> Result<scheduler::Limits, String> {
+        let ordinary = scheduler::Limits::default();
+        let bound = |name: &str, bound: Option<usize>| match bound {
+            Some(0) => Err(format!(
+                "limits.{name}: at least 1, or nothing would ever be worked on"
+            )),
+            bound => Ok(bound),
+        };
+        Ok(scheduler::Limits {
+            factory: bound("runs", self.runs)?.unwrap_or(ordinary.factory),
+            per_project: bound("runs_per_project", self.runs_per_project)?.unwrap_or(ordinary.per_project),
+            per_server: bound("runs_per_server", self.runs_per_server)?,
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,7 +170,12 @@ impl Configuration {
             .listening(sources)
             .map_err(|problem| Failure::usage(problem).with_remedy(remedy()))?;
         keep_apart(&mut settings);
-        Ok(Self { settings, listening })
+        let limits = file.limits.of_the_queue().map_err(Failure::usage)?;
+        Ok(Self {
+            settings,
+            listening,
+            limits,
+        })
     }
 
     /// Returns the settings of a data folder that nothing was set for.

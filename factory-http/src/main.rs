@@ -4,11 +4,13 @@
 
 mod api;
 mod app;
+mod async_api;
 mod cli;
 mod configuration;
 mod console;
 mod control;
 mod demo;
+mod docs;
 mod environment;
 mod exit;
 mod failure;
@@ -22,6 +24,7 @@ mod render;
 mod request_id;
 mod script_server;
 mod server;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,8 @@ mod inspect;
 mod models;
 mod open;
 mod projects;
+mod queue;
+mod shell;
 mod submit;
 mod surroundings;
 mod verify;
@@ -39,6 +41,7 @@ use crate::vcs::Vcs;
 pub use export::{Existing, Exported};
 pub use models::{EndpointModels, ProbedModel, ProtocolTry};
 pub use open::Sockets;
+pub use shell::Workbench;
 pub use views::{
     AddProject, ApproveTree, CheckView, CheckpointView, CommandReport, CommentView, DiffRange, FileDiffs,
     Finding, LaidFile, ProjectAdded, ProjectChange, RunDiff, RunView, SetupReport, StepState, StepView,

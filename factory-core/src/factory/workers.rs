@@ -10,7 +10,8 @@ use super::{Factory, make_folder};
 use crate::agent;
 use crate::error::Error;
 use crate::gate::{Closing, Gate};
-use crate::model::{Fence, Run, RunId};
+use crate::model::{Fence, ProjectId, Run, RunId};
+use crate::scheduler::Load;
 use crate::store::Claimable;
 
 /// How long to wait before looking again at a run whose claim is being put down.
@@ -21,6 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 struct Worker {
     gate: Arc<Gate>,
     done: watch::Receiver<bool>,
+    project: ProjectId,
+    /// The model's server, whose bounds the run shares with others.
+    server: Option<String>,
 }
 
 /// The workers of this process.
@@ -49,6 +53,25 @@ pub(super) struct StartsHeld<'a> {
 impl Workers {
     pub(super) fn any(&self) -> bool {
         !self.map().is_empty()
+    }
+
+    /// Returns whether no more workers start.
+    pub(super) async fn is_ending(&self) -> bool {
+        *self.starting.lock().await == Starting::ShuttingDown
+    }
+
+    /// Returns how many runs are being worked on.
+    pub(super) fn count(&self) -> usize {
+        self.map().len()
+    }
+
+    /// Returns what is being worked on, for whoever decides what is taken up next.
+    pub(super) fn load(&self) -> Load {
+        let mut load = Load::default();
+        for worker in self.map().values() {
+            load.add(Some(worker.project), worker.server.as_deref());
+        }
+        load
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Worker>> {
@@ -110,7 +133,7 @@ impl Factory {
         }
     }
 
-    async fn start(&self, run: RunId) -> Result<Started, Error> {
+    pub(super) async fn start(&self, run: RunId) -> Result<Started, Error> {
         let starting = self.inner.workers.starting.lock().await;
         if *starting == Starting::ShuttingDown {
             return Ok(Started::ShuttingDown);
@@ -140,6 +163,8 @@ impl Factory {
         let worker = Worker {
             gate: Arc::clone(&gate),
             done: worker_done,
+            project: project.id,
+            server: row.spec.server().map(str::to_owned),
         };
         self.inner.workers.map().insert(run, worker);
         drop(starting);
@@ -151,6 +176,8 @@ impl Factory {
                 .await;
             factory.tidy(run).await;
             factory.inner.workers.forget(run, &gate);
+            // There may be room for another run now.
+            factory.inner.journal.queued().notify_one();
             // Nobody may be waiting.
             let _ = done.send(true);
         });
@@ -192,6 +219,7 @@ impl Factory {
     /// Runs are not ended by it: the next owner goes on with them.
     pub async fn shutdown(&self) {
         *self.inner.workers.starting.lock().await = Starting::ShuttingDown;
+        self.inner.journal.queued().notify_one();
         let workers: Vec<Worker> = self.inner.workers.map().values().cloned().collect();
         for worker in &workers {
             worker.gate.close(Closing::Release).await;
@@ -212,7 +240,8 @@ impl Factory {
 }
 
 /// What became of the wish to work on a run.
-enum Started {
+#[derive(Debug)]
+pub(super) enum Started {
     Yes,
     NotNow,
     ShuttingDown,

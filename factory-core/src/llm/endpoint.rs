@@ -240,6 +240,12 @@ impl Endpoints {
         self.0.get(name)
     }
 
+    /// Returns how many replies a server gives at a time. `server` is an endpoint's name, or the address of one that has
+    /// none.
+    pub fn parallel_at(&self, server: &str) -> usize {
+        self.get(server).map_or(PARALLEL, Endpoint::parallel)
+    }
+
     /// Returns the endpoints in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Endpoint)> {
         self.0.iter().map(|(name, endpoint)| (name.as_str(), endpoint))

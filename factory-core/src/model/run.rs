@@ -47,6 +47,22 @@ pub struct RunSpec {
     pub origin: Option<Origin>,
 }
 
+impl RunSpec {
+    /// Returns the model's server, by the endpoint's name or the server's address; none for a model that has none.
+    /// Runs of one server share its bounds.
+    pub fn server(&self) -> Option<&str> {
+        if let Some(at) = self.model.find("@http") {
+            return Some(&self.model[at + 1..]);
+        }
+        match self.model.split_once(':') {
+            Some((endpoint, _)) if !["", "scripted", "recorded", "recorded-loose"].contains(&endpoint) => {
+                Some(endpoint)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Default for RunSpec {
     fn default() -> Self {
         Self {

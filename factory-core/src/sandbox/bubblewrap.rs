@@ -35,8 +35,16 @@ ulimit -f "$2" 2>/dev/null
 ulimit -n 65536 2>/dev/null
 ulimit -u "$3" 2>/dev/null || ulimit -p "$3" 2>/dev/null
 echo >&0 && read -r go && [ "$go" = go ] || exit 125
-exec /bin/sh -c "$1" </dev/null
 "#;
+
+/// The command itself, which reads nothing.
+const UNFED: &str = r#"exec /bin/sh -c "$1" </dev/null"#;
+
+/// The command itself, which reads what it was given.
+const FED: &str = r#"exec /bin/sh -c "$1" <&3 3<&-"#;
+
+/// The descriptor at which a command's input waits; a plain shell knows no number of two digits.
+const INPUT: RawFd = 3;
 
 /// What a sandbox is made of.
 #[derive(Debug)]
@@ -53,6 +61,8 @@ pub(super) struct Plan<'a> {
     pub(super) info: OwnedFd,
     /// What the sandbox holds as long as it lives.
     pub(super) lock: Option<OwnedFd>,
+    /// What the command reads; none is nothing.
+    pub(super) input: Option<OwnedFd>,
 }
 
 /// A ready call.
@@ -115,7 +125,10 @@ impl Plan<'_> {
         }
         // The unit of file sizes is 512 bytes in every shell that keeps to POSIX.
         let (blocks, processes) = (self.limits.file_size / 512, self.limits.processes);
-        call.add(["--", "/bin/sh", "-c", WRAPPER, "sh", self.script]);
+        let command = if self.input.is_some() { FED } else { UNFED };
+        call.descriptors.extend(self.input.map(|input| (INPUT, input)));
+        let wrapper = format!("{WRAPPER}{command}");
+        call.add(["--", "/bin/sh", "-c", &wrapper, "sh", self.script]);
         call.add([blocks.to_string(), processes.to_string()]);
         Ok(call)
     }

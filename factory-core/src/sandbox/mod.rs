@@ -4,6 +4,7 @@
 //! a system call filter, and bounds on time, output, file size and processes. Where bubblewrap does not work, commands
 //! are refused; there is no way around it.
 
+mod attached;
 mod bubblewrap;
 mod inherited;
 mod leftovers;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use attached::{AttachedCommand, Streams};
 pub use lock::RunLock;
 pub use probe::Sandbox;
 pub use running::RunningCommand;

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::spawner::Spawner;
 use super::{
-    CommandSpec, Exit, Limits, Network, RegistrySettings, RunLock, RunningCommand, SandboxError,
-    SandboxLevel, Toolchain, bubblewrap, running, seccomp,
+    AttachedCommand, CommandSpec, Exit, Limits, Network, RegistrySettings, RunLock, RunningCommand,
+    SandboxError, SandboxLevel, Streams, Toolchain, attached, bubblewrap, running, seccomp,
 };
 
 /// Where a system's own bubblewrap stands. Ubuntu lets no other one make user namespaces.
@@ -107,6 +107,22 @@ impl Sandbox {
             });
         }
         running::start(self, spec, lock).await
+    }
+
+    /// Starts the command with streams of its caller's, and returns when its sandbox stands and the command is let go.
+    /// What bubblewrap says where it fails goes there as well. The limit of time is the caller's to keep.
+    pub async fn attach(
+        &self,
+        spec: &CommandSpec,
+        lock: RunLock,
+        streams: Streams,
+    ) -> Result<AttachedCommand, SandboxError> {
+        if let SandboxLevel::None { reason } = &self.shared.level {
+            return Err(SandboxError::Unavailable {
+                reason: reason.clone(),
+            });
+        }
+        attached::start(self, spec, lock, streams).await
     }
 
     pub(super) fn registries(&self) -> &RegistrySettings {

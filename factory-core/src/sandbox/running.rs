@@ -24,7 +24,7 @@ use super::{CommandOutcome, CommandSpec, Exit, Limits, RunLock, SandboxError, le
 const SETTING_UP: Duration = Duration::from_secs(30);
 
 /// How long the kernel may take to end what was killed.
-const DYING: Duration = Duration::from_secs(10);
+pub(super) const DYING: Duration = Duration::from_secs(10);
 
 /// The longest script: the kernel takes no argument above 128 KiB.
 const LONGEST_SCRIPT: usize = 120 << 10;
@@ -32,13 +32,9 @@ const LONGEST_SCRIPT: usize = 120 << 10;
 /// A command that was started. Dropping it kills it with everything it started.
 #[derive(Debug)]
 pub struct RunningCommand {
-    /// bubblewrap itself.
-    child: Child,
-    /// The first process of the command's namespace; it ends last.
-    first: AsyncFd<OwnedFd>,
+    launched: Launched,
     output: Receiver,
     limits: Limits,
-    started: Instant,
     /// Released when the command has ended.
     _lock: Option<RunLock>,
     /// Keeps the spawning thread alive, whose end would be the command's.
@@ -52,12 +48,57 @@ fn failed(action: &'static str) -> impl Fn(io::Error) -> SandboxError {
     }
 }
 
+/// What a command's standard streams are.
+pub(super) struct Ends<'a> {
+    pub(super) input: Option<OwnedFd>,
+    pub(super) output: Stdio,
+    pub(super) error: Stdio,
+    /// Where to read what bubblewrap says when it fails, if that is not somebody else's to read.
+    pub(super) said: Option<&'a mut Receiver>,
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub(super) struct Launched {
+    /// bubblewrap itself.
+    pub(super) child: Child,
+    /// The first process of the command's namespace; it ends last.
+    first: AsyncFd<OwnedFd>,
+    pub(super) started: Instant,
+}
+
 /// Starts the command; returns when its sandbox stands.
 pub(super) async fn start(
     sandbox: &Sandbox,
     spec: &CommandSpec,
     lock: Option<RunLock>,
 ) -> Result<RunningCommand, SandboxError> {
+    let making = failed("be made");
+    let (output, output_writer) = io::pipe().map_err(&making)?;
+    let mut output = Receiver::from_owned_fd(output.into()).map_err(&making)?;
+    let ends = Ends {
+        input: None,
+        output: output_writer.try_clone().map_err(&making)?.into(),
+        error: output_writer.into(),
+        said: Some(&mut output),
+    };
+    let launched = launch(sandbox, spec, lock.as_ref(), ends).await?;
+    Ok(RunningCommand {
+        launched,
+        output,
+        limits: spec.limits,
+        _lock: lock,
+        _sandbox: sandbox.clone(),
+    })
+}
+
+/// Starts a command with these streams; returns when its sandbox stands.
+pub(super) async fn launch(
+    sandbox: &Sandbox,
+    spec: &CommandSpec,
+    lock: Option<&RunLock>,
+    ends: Ends<'_>,
+) -> Result<Launched, SandboxError> {
     if spec.script.len() > LONGEST_SCRIPT || spec.script.contains('\0') {
         return Err(SandboxError::Failed {
             action: "take the command",
@@ -79,12 +120,10 @@ pub(super) async fn start(
     }
     let making = failed("be made");
     let (info, info_writer) = io::pipe().map_err(&making)?;
-    let (output, output_writer) = io::pipe().map_err(&making)?;
     let (word, command_input) = std::os::unix::net::UnixStream::pair().map_err(&making)?;
     word.set_nonblocking(true).map_err(&making)?;
     let mut word = UnixStream::from_std(word).map_err(&making)?;
-    let mut output = Receiver::from_owned_fd(output.into()).map_err(&making)?;
-    let inherited_lock = lock.as_ref().map(RunLock::share).transpose().map_err(&making)?;
+    let inherited_lock = lock.map(RunLock::share).transpose().map_err(&making)?;
     let plan = Plan {
         script: &spec.script,
         checkout: &checkout,
@@ -96,6 +135,7 @@ pub(super) async fn start(
         filters: sandbox.filters(),
         info: info_writer.into(),
         lock: inherited_lock,
+        input: ends.input,
     };
     let Arguments {
         arguments,
@@ -109,8 +149,8 @@ pub(super) async fn start(
         // Ctrl-C goes to the whole group of the terminal's process. It pauses a run, and a pause lets its command end.
         .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(command_input)))
-        .stdout(output_writer.try_clone().map_err(&making)?)
-        .stderr(output_writer);
+        .stdout(ends.output)
+        .stderr(ends.error);
     let started = Instant::now();
     let mut child = sandbox
         .spawner()?
@@ -124,7 +164,9 @@ pub(super) async fn start(
     if !matches!(sign, Ok(Ok(_))) {
         drop(child.start_kill());
         let mut said = OutputEnds::new(2 << 10);
-        drop(tokio::time::timeout(DYING, drain(&mut output, &mut said)).await);
+        if let Some(output) = ends.said {
+            drop(tokio::time::timeout(DYING, drain(output, &mut said)).await);
+        }
         let said = said.into_text();
         return Err(SandboxError::Failed {
             action: "set up a command",
@@ -137,14 +179,10 @@ pub(super) async fn start(
     }
     let first = first_process(info).map_err(&making)?;
     word.write_all(b"go\n").await.map_err(&making)?;
-    Ok(RunningCommand {
+    Ok(Launched {
         child,
         first,
-        output,
-        limits: spec.limits,
         started,
-        _lock: lock,
-        _sandbox: sandbox.clone(),
     })
 }
 
@@ -180,7 +218,7 @@ impl RunningCommand {
     /// Waits until the command and all that it started is gone. Kills it when its time is over or when `stop` is
     /// cancelled. Background processes end with the command's own end.
     pub async fn wait(mut self, stop: &CancellationToken) -> CommandOutcome {
-        let deadline = self.started + self.limits.wall;
+        let deadline = self.launched.started + self.limits.wall;
         let mut ends = OutputEnds::new(self.limits.output_ends);
         let mut buffer = vec![0; 64 << 10];
         let mut open = true;
@@ -189,20 +227,19 @@ impl RunningCommand {
                 biased;
                 () = stop.cancelled() => break Exit::Stopped,
                 () = tokio::time::sleep_until(deadline) => break Exit::TimedOut,
-                status = self.child.wait() => break exit_of(status),
+                status = self.launched.child.wait() => break exit_of(status),
                 count = self.output.read(&mut buffer), if open => match count {
                     Ok(count @ 1..) => ends.push(&buffer[..count]),
                     Ok(0) | Err(_) => open = false,
                 },
             }
         };
-        self.kill();
+        self.launched.kill();
         // Whoever holds the output belongs to the namespace and dies with it, so this ends by itself; the bound is for
         // a process that the kernel cannot end, as one that waits for a lost disk.
         let end = async {
             drain(&mut self.output, &mut ends).await;
-            drop(self.first.readable().await);
-            drop(self.child.wait().await);
+            self.launched.gone().await;
         };
         if tokio::time::timeout(DYING, end).await.is_err() {
             tracing::error!("a killed command is still there after {DYING:?}");
@@ -211,24 +248,32 @@ impl RunningCommand {
             exit,
             output_bytes: ends.total(),
             output: ends.into_text(),
-            took: self.started.elapsed(),
+            took: self.launched.started.elapsed(),
         }
     }
+}
 
-    fn kill(&mut self) {
+impl Launched {
+    pub(super) fn kill(&mut self) {
         // Either may be gone already.
         let _gone = rustix::process::pidfd_send_signal(self.first.get_ref(), Signal::KILL);
         drop(self.child.start_kill());
     }
+
+    /// Waits until all of a command that was killed is gone.
+    pub(super) async fn gone(&mut self) {
+        drop(self.first.readable().await);
+        drop(self.child.wait().await);
+    }
 }
 
-impl Drop for RunningCommand {
+impl Drop for Launched {
     fn drop(&mut self) {
         self.kill();
     }
 }
 
-fn exit_of(status: io::Result<ExitStatus>) -> Exit {
+pub(super) fn exit_of(status: io::Result<ExitStatus>) -> Exit {
     match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => exit_of_code(code),

@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    ApprovalChange, Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered,
-    RunCounts, RunFilter, Store, StoreError, UsageFilter, UsageGroup, UsageTotal, once, rules,
+    ApprovalChange, Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption,
+    Remembered, RunCounts, RunFilter, Store, StoreError, UsageFilter, UsageGroup, UsageTotal, once, rules,
 };
 use crate::model::{
     Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewEvent,
@@ -314,6 +314,29 @@ impl Store for MemoryStore {
         state.runs.insert(run.id, run.clone());
         let mut events = state.append(run.id, run.last_seq, &[event], at);
         Ok(events.pop().map(|event| (run, event)))
+    }
+
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
+        let state = self.state()?;
+        let mut heads = BTreeMap::<_, QueueHead>::new();
+        let mut queued: Vec<&Run> = state
+            .runs
+            .values()
+            .filter(|run| rules::is_claimable(run))
+            .collect();
+        queued.sort_by_key(|run| (Reverse(run.priority), run.id));
+        for run in queued {
+            let server = run.spec.server().map(str::to_owned);
+            heads
+                .entry((server.clone(), run.project_id))
+                .or_insert(QueueHead {
+                    run: run.id,
+                    priority: run.priority,
+                    project: run.project_id,
+                    server,
+                });
+        }
+        Ok(heads.into_values().collect())
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {

@@ -270,6 +270,19 @@ pub enum Redemption {
     Over,
 }
 
+/// The first run of a bucket of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueHead {
+    /// The run.
+    pub run: RunId,
+    /// Its priority.
+    pub priority: i64,
+    /// Its project.
+    pub project: Option<ProjectId>,
+    /// Its model's server; none where it has none. See [`RunSpec::server`](crate::model::RunSpec::server).
+    pub server: Option<String>,
+}
+
 /// A page of a list: at most `limit` items after the item `after` in the list's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<K> {
@@ -350,6 +363,10 @@ pub trait Store: Debug + Send + Sync + 'static {
         which: Claimable,
         at: Timestamp,
     ) -> Result<Option<(Run, Event)>, StoreError>;
+
+    /// Returns the run that is first in each bucket of the queue: of the runs that share a model server and a project, the
+    /// one with the highest priority, and of these the oldest. Costs one step a bucket, however many runs wait.
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError>;
 
     /// Ends a claim without a change of status, after a worker has put everything down. Ending a claim that is gone
     /// already is no error; an older fence than the run's changes nothing.

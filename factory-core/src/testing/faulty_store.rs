@@ -3,6 +3,7 @@
 //! A write that failed *after* it was stored is the hard case: the caller cannot know, and must read again.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -12,8 +13,8 @@ use crate::model::{
     NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 use crate::store::{
-    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
-    Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption, Remembered, RunCounts,
+    RunFilter, Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
 };
 
 /// What a failing write answers.
@@ -79,6 +80,7 @@ impl Fault {
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
     plan: Mutex<Plan>,
+    queue_looks: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +96,7 @@ impl FaultyStore {
         Self {
             inner,
             plan: Mutex::default(),
+            queue_looks: AtomicU64::new(0),
         }
     }
 
@@ -124,6 +127,11 @@ impl FaultyStore {
     /// Returns how many writes were asked for, those that failed included.
     pub fn writes(&self) -> u64 {
         self.plan().writes
+    }
+
+    /// Returns how often somebody looked at the queue.
+    pub fn queue_looks(&self) -> u64 {
+        self.queue_looks.load(Ordering::Relaxed)
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
@@ -200,6 +208,11 @@ impl Store for FaultyStore {
         at: Timestamp,
     ) -> Result<Option<(Run, Event)>, StoreError> {
         self.write(self.inner.claim(worker, which, at)).await
+    }
+
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
+        self.queue_looks.fetch_add(1, Ordering::Relaxed);
+        self.inner.queue_heads().await
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {

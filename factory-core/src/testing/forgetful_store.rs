@@ -15,8 +15,8 @@ use crate::model::{
     NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 use crate::store::{
-    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
-    Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption, Remembered, RunCounts,
+    RunFilter, Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
 };
 
 /// The first number that events get while they are not written; the store behind gives them others.
@@ -200,6 +200,10 @@ impl Store for ForgetfulStore {
     ) -> Result<Option<(Run, Event)>, StoreError> {
         let _settled = self.settled().await?;
         self.inner.claim(worker, which, at).await
+    }
+
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
+        self.inner.queue_heads().await
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {

@@ -14,8 +14,8 @@ use factory_core::model::{
     NewSession, Project, ProjectId, Run, RunId, SecretHash, Seq, Timestamp, WorkerId,
 };
 use factory_core::store::{
-    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
-    Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption, Remembered, RunCounts,
+    RunFilter, Store, StoreError, UsageFilter, UsageGroup, UsageTotal,
 };
 use tokio::sync::Notify;
 
@@ -128,6 +128,10 @@ impl Store for CrashStore {
         at: Timestamp,
     ) -> Result<Option<(Run, Event)>, StoreError> {
         self.write(self.inner.claim(worker, which, at)).await
+    }
+
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
+        self.inner.queue_heads().await
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ mod doctor;
 mod eval;
 mod events;
 mod export;
+mod goals;
 mod list;
 mod login;
 mod models;
@@ -16,6 +17,7 @@ mod project;
 mod run;
 mod script;
 mod serve;
+mod shell;
 mod show;
 mod token;
 mod verbs;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use factory_core::Settings;
 use factory_core::model::{Event, Run};
+use factory_core::scheduler::Limits;
 
 use crate::configuration::{Configuration, Flags};
 use crate::control::{self, Answer, Request};
@@ -114,6 +117,9 @@ enum Command {
     Retry(again::Retry),
     /// Goes on from an earlier point of a run, as a new run; the old one stays as it is
     Fork(again::Fork),
+    /// Opens a shell in a run's sandbox, on a copy of its newest files; without a terminal it reads commands from
+    /// standard input
+    Shell(shell::Shell),
     /// Applies a model's answer, read from standard input, to the files of a folder
     Apply(apply::Apply),
     /// Runs a folder of tasks against a model and shows what was solved
@@ -137,6 +143,7 @@ struct Context {
     environment: Environment,
     settings: Settings,
     listening: Listening,
+    limits: Limits,
     flags: Flags,
     output: Output,
     terminal: Terminal,
@@ -183,6 +190,7 @@ fn start(cli: Cli, environment: Environment, form: Form) -> Result<Exit, Failure
         environment,
         settings: configuration.settings,
         listening: configuration.listening,
+        limits: configuration.limits,
         flags,
         output: Output::new(form),
         interrupts: None,
@@ -230,6 +238,7 @@ async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failur
         Command::Raise(raise) => raise.run(context).await,
         Command::Retry(retry) => retry.run(context).await,
         Command::Fork(fork) => fork.run(context).await,
+        Command::Shell(shell) => shell.run(context).await,
         Command::Apply(apply) => apply.run(context).await,
         Command::Eval(eval) => eval.run(context).await,
         Command::Models(models) => models.run(context).await,

@@ -10,7 +10,7 @@ use factory_core::model::{
 
 use super::answering::detached;
 use super::watch::{self, with_session};
-use super::{Context, as_run, expect_answer, text_or_input};
+use super::{Context, as_run, expect_answer, goals, text_or_input};
 use crate::control::{Request, Session};
 use crate::exit::Exit;
 use crate::failure::{Failure, FailureKind};
@@ -23,7 +23,13 @@ pub(super) struct RunGoal {
     #[arg(value_name = "PROJECT-OR-PATH")]
     project: String,
     /// What is to be reached, in plain words; `-` reads it from standard input
-    goal: String,
+    #[arg(required_unless_present = "file")]
+    goal: Option<String>,
+    /// Files the goals of this file, one JSON object a line, all or none, and works on them in turn; `-` reads them from
+    /// standard input. A line: {"goal", "model", "base", "priority", "checks", "budget"}; what it leaves out is as the
+    /// flags say
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["goal", "continues"])]
+    file: Option<PathBuf>,
     /// The model, as `ollama:qwen2.5-coder:7b` or `scripted:FILE`
     #[arg(long, value_name = "SPEC")]
     model: Option<String>,
@@ -76,9 +82,13 @@ fn temperature(text: &str) -> Result<Temperature, String> {
 impl RunGoal {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
         let detach = self.detach;
-        let submit = self
-            .into_submit(&context.settings.model, context.settings.budget)
-            .await?;
+        let goals = self.file.clone();
+        let goal = self.goal.clone();
+        let mut submit = self.into_submit(&context.settings.model, context.settings.budget)?;
+        if let Some(goals) = goals {
+            return goals::run(context, &goals, submit, detach).await;
+        }
+        submit.goal = text_or_input(goal.unwrap_or_default(), Submit::MAX_GOAL, "the goal").await?;
         output::remark(&format!("budget: {}", amount::budget(&submit.spec.budget)));
         with_session(context, async |context, session| {
             let run = file(session, submit).await?;
@@ -87,7 +97,8 @@ impl RunGoal {
         .await
     }
 
-    async fn into_submit(self, model: &str, budget: Budget) -> Result<Submit, Failure> {
+    /// Returns what the flags say, without a goal.
+    fn into_submit(self, model: &str, budget: Budget) -> Result<Submit, Failure> {
         let spec = RunSpec {
             model: absolute_model(self.model.as_deref().unwrap_or(model))?,
             base_ref: self.base,
@@ -113,7 +124,7 @@ impl RunGoal {
         };
         Ok(Submit {
             project: project_reference(&self.project)?,
-            goal: text_or_input(self.goal, Submit::MAX_GOAL, "the goal").await?,
+            goal: String::new(),
             spec,
             priority: self.priority,
         })

@@ -1,7 +1,10 @@
 //! `factory serve`: the whole factory in one process. It owns the data folder, takes runs from the queue, and answers
 //! over HTTP until it is told to end.
 
+use std::time::Duration;
+
 use clap::Args;
+use factory_core::Factory;
 use poem::http::Method;
 use tokio_util::sync::CancellationToken;
 
@@ -12,9 +15,13 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guard::RouteLimits;
+use crate::live::Live;
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
+
+/// How often the server looks for keys that are old enough to be forgotten.
+const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -38,14 +45,26 @@ impl Serve {
             output::remark(
                 "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
             );
+            let ending = CancellationToken::new();
             let app = App {
                 factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
                 pulls: Pulls::default(),
+                live: Live::until(ending.clone()),
             };
             let pulls = app.pulls.clone();
-            let serving = Serving::new(factory.credentials().await?.clone(), limits);
-            let ending = CancellationToken::new();
+            let working = tokio::spawn({
+                let (factory, limits) = (factory.clone(), context.limits.clone());
+                async move { factory.work_queue(limits).await }
+            });
+            let forgetting = tokio::spawn(forget_old_keys(factory.clone()));
+            let credentials = factory.credentials().await?.clone();
+            credentials.owner_token().await?;
+            let serving = Serving {
+                docs: App::docs(),
+                failures: listening.failures,
+                ..Serving::new(credentials, limits)
+            };
             let told = ending.clone();
             tokio::spawn(async move {
                 interrupts.first().await;
@@ -53,9 +72,28 @@ impl Serve {
             });
             server::serve(listeners, app.routes(), serving, ending).await;
             pulls.end();
+            forgetting.abort();
+            working.abort();
             Ok(Exit::Complete)
         })
         .await
+    }
+}
+
+/// Forgets the keys of requests that nobody repeats any more: some at a time, so that no other write waits for it.
+async fn forget_old_keys(factory: Factory) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        loop {
+            match factory.forget_old_keys().await {
+                Ok(0) => break,
+                Ok(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(error) => {
+                    tracing::warn!(%error, "old keys could not be forgotten");
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -68,7 +106,7 @@ fn limits(method: &Method, path: &str) -> RouteLimits {
             ..ordinary
         },
         (&Method::POST, "/projects" | "/models/probe") => RouteLimits {
-            answer_within: std::time::Duration::from_hours(1),
+            answer_within: Duration::from_hours(1),
             ..ordinary
         },
         _ => ordinary,

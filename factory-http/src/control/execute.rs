@@ -33,8 +33,7 @@ pub(super) async fn execute(
             return Ok(Answer::Done);
         }
         Request::Follow { run, after } => {
-            let subscription = factory.subscribe();
-            let follower = Follower::new(factory.reader().clone(), subscription, run, after, sink);
+            let follower = Follower::new(factory, run, after, sink);
             follower.until_final().await?;
             Answer::Done
         }
@@ -46,6 +45,7 @@ pub(super) async fn execute(
             Answer::Project(Box::new(factory.remove_project(&reference).await?))
         }
         Request::Submit { submit } => run(factory.submit(*submit).await)?,
+        Request::SubmitAll { submits } => Answer::Runs(factory.submit_all(submits).await?),
         Request::Pause { run: id } => run(factory.pause(id).await)?,
         Request::Resume { run: id } => run(factory.resume(id).await)?,
         Request::Stop { run: id } => run(factory.stop(id).await)?,
@@ -135,8 +135,7 @@ async fn drive(
     sink: Sink,
     busy: Option<Busy>,
 ) -> Result<Answer, Failure> {
-    let reader = factory.reader().clone();
-    let mut follower = Follower::new(reader, factory.subscribe(), run, after, sink);
+    let mut follower = Follower::new(factory, run, after, sink);
     let mut work = tokio::spawn({
         let factory = factory.clone();
         async move {

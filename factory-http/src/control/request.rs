@@ -116,6 +116,11 @@ pub(crate) enum Request {
         /// The goal.
         submit: Box<Submit>,
     },
+    /// File runs, all or none.
+    SubmitAll {
+        /// The goals.
+        submits: Vec<Submit>,
+    },
     /// Work on a run until it rests; its events after `after` are streamed.
     Drive {
         /// Which one.
@@ -373,6 +378,7 @@ mod tests {
                     priority: -1,
                 }),
             },
+            Request::SubmitAll { submits: Vec::new() },
             Request::Drive { run, after: Seq(9) },
             Request::Start { run },
             Request::Pause { run },

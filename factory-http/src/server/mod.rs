@@ -32,6 +32,8 @@ pub(crate) struct Serving {
     pub(crate) credentials: Credentials,
     /// The bounds of a route, by its method and its path as the API has it.
     pub(crate) limits: fn(&Method, &str) -> RouteLimits,
+    /// The page that describes the API.
+    pub(crate) docs: Arc<str>,
     /// How many failed authentications are answered in full.
     pub(crate) failures: FailureQuota,
     /// How many connections there may be, and how long they are waited for.
@@ -44,6 +46,7 @@ impl Serving {
         Self {
             credentials,
             limits,
+            docs: "".into(),
             failures: FailureQuota::default(),
             connections: ConnectionLimits::default(),
         }
@@ -71,7 +74,8 @@ where
     let api = Arc::new(api);
     let gate = Gate::new(Arc::clone(&api), serving.gate(Demand::Token, &listeners.api));
     let for_programs = Front::new(gate, Arc::clone(&listeners.api.sites), Shown::Data);
-    let for_browsers = console::routes(api, &serving.gate(Demand::Session, &listeners.console));
+    let session = serving.gate(Demand::Session, &listeners.console);
+    let for_browsers = console::routes(api, &session, Arc::clone(&serving.docs));
     let Listeners { api, console } = listeners;
     tokio::join!(
         connection::serve(api, Named(for_programs), serving.connections, &ending),

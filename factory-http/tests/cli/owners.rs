@@ -117,7 +117,7 @@ fn another_process_pauses_directs_and_resumes_what_the_first_drives() {
     place.check(
         &again,
         1,
-        "error: run 1: a run that is PAUSED cannot be paused\n  way out: `factory show 1` says what it allows now",
+        "error: run 1: a run that is PAUSED cannot be paused\n  way out: it allows now: resume, stop, direct, raise, comment, fork; `factory show 1` says more",
     );
     let resumed = place.factory(&["resume", "1"]);
     assert_eq!(code(&resumed), 0, "{}", told(&resumed));

@@ -231,3 +231,59 @@ pub async fn two_workers_never_get_the_same_run(store: Fresh) {
     };
     assert!(store.commit(late).await.is_err());
 }
+
+/// The queue is seen by its heads: one for each model server and project, the one that is claimed first.
+pub async fn the_queues_heads_are_one_a_server_and_project(store: Fresh) {
+    assert_eq!(store.queue_heads().await.unwrap(), []);
+    let mut projects = Vec::new();
+    for name in ["a", "b"] {
+        projects.push(store.create_project(super::new_project(name)).await.unwrap().id);
+    }
+    let file = async |project, model: &str, priority| {
+        let spec = crate::model::RunSpec {
+            model: model.to_owned(),
+            ..crate::model::RunSpec::default()
+        };
+        let new = NewRun {
+            spec,
+            priority,
+            ..new_run(project, "x")
+        };
+        store.create_run(new).await.unwrap().0
+    };
+    let first = file(projects[0], "ollama:x", 0).await;
+    let urgent = file(projects[0], "ollama:y", 3).await;
+    let other_project = file(projects[1], "ollama:x", 0).await;
+    let elsewhere = file(projects[0], "openai:x@http://127.0.0.1:8081/v1", 0).await;
+    let scripted = file(projects[0], "scripted:/a:b", 0).await;
+    let plugged = file(projects[1], "plugged", 0).await;
+    let heads = async || {
+        let mut heads = store.queue_heads().await.unwrap();
+        heads.sort_by_key(|head| head.run);
+        let shown = heads
+            .into_iter()
+            .map(|head| (head.run, head.priority, head.project, head.server));
+        shown.collect::<Vec<_>>()
+    };
+    let expected = |run: &Run, server: Option<&str>| {
+        assert_eq!(run.spec.server(), server);
+        (run.id, run.priority, run.project_id, server.map(str::to_owned))
+    };
+    let url = Some("http://127.0.0.1:8081/v1");
+    let rest = [
+        expected(&other_project, Some("ollama")),
+        expected(&elsewhere, url),
+        expected(&scripted, None),
+        expected(&plugged, None),
+    ];
+    let with = |head| [vec![head], rest.to_vec()].concat();
+    assert_eq!(heads().await, with(expected(&urgent, Some("ollama"))));
+    store
+        .claim(&worker("one"), Claimable::Run(urgent.id), at(2))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(heads().await, with(expected(&first, Some("ollama"))));
+    set_status(&store, &first, RunStatus::Paused).await;
+    assert_eq!(heads().await, rest);
+}

@@ -96,6 +96,7 @@ macro_rules! store_conformance {
             each_claim_has_a_higher_fence
             claimed_runs_are_listed_in_pages
             two_workers_never_get_the_same_run
+            the_queues_heads_are_one_a_server_and_project
 
             a_commit_stores_events_and_the_row
             a_commit_leaves_what_is_not_its_own

@@ -24,12 +24,13 @@ const SEED_AND_TABLES: &str = concat!(
 const LATER: &[&str] = &[
     include_str!("migrations/002_answers_and_totals.sql"),
     include_str!("migrations/003_credentials.sql"),
+    include_str!("migrations/004_queue.sql"),
 ];
 
 /// The newest schema's number.
-const NEWEST: i64 = 3;
+const NEWEST: i64 = 4;
 const _: () = assert!(
-    LATER.len() == 2,
+    LATER.len() == 3,
     "the newest schema is the first and what came after"
 );
 

@@ -38,8 +38,8 @@ use self::queries::StoredBlob;
 use self::readers::Readers;
 use self::writer::{Size, Writer};
 use super::{
-    Claimable, Commit, CredentialFilter, NewRun, Once, Page, Redemption, Remembered, RunCounts, RunFilter,
-    Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal, rules,
+    Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption, Remembered, RunCounts,
+    RunFilter, Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal, rules,
 };
 use crate::model::{
     Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
@@ -416,6 +416,10 @@ impl Store for SqliteStore {
         self.writer()?
             .change("claim a run", Size::default(), changes, work)
             .await
+    }
+
+    async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
+        self.readers.read("look at the queue", queries::queue_heads).await
     }
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
-use super::super::{Page, RunFilter, rules};
+use super::super::{Page, QueueHead, RunFilter, rules};
 use super::failure::Failure;
 use super::kept::Kept;
 use super::rows::{self, counter_value};
@@ -94,6 +94,32 @@ pub(super) fn next_claimable(database: &Connection) -> Result<Option<Run>, Failu
         rows::RUN
     );
     one(database, &sql, [], rows::run)
+}
+
+/// The walk over the buckets: from each one to the first of the next.
+const BUCKETS: &str = "WITH RECURSIVE bucket (server, project) AS ( \
+         SELECT * FROM (SELECT server, coalesce(project_id, 0) FROM runs INDEXED BY runs_in_buckets \
+             WHERE status = 'QUEUED' AND claimed_by IS NULL ORDER BY server, coalesce(project_id, 0) LIMIT 1) \
+         UNION ALL \
+         SELECT next.server, coalesce(next.project_id, 0) FROM bucket JOIN runs AS next ON next.id = ( \
+             SELECT id FROM runs INDEXED BY runs_in_buckets WHERE status = 'QUEUED' AND claimed_by IS NULL \
+             AND (server, coalesce(project_id, 0)) > (bucket.server, bucket.project) \
+             ORDER BY server, coalesce(project_id, 0) LIMIT 1)) \
+     SELECT head.id, head.priority, head.project_id, head.server FROM bucket JOIN runs AS head ON head.id = ( \
+         SELECT id FROM runs INDEXED BY runs_in_buckets WHERE status = 'QUEUED' AND claimed_by IS NULL \
+         AND server = bucket.server AND coalesce(project_id, 0) = bucket.project \
+         ORDER BY priority DESC, id LIMIT 1)";
+
+pub(super) fn queue_heads(database: &Connection) -> Result<Vec<QueueHead>, Failure> {
+    many(database, BUCKETS, [], |row| {
+        let server: String = row.get(3)?;
+        Ok(QueueHead {
+            run: RunId(row.get(0)?),
+            priority: row.get(1)?,
+            project: row.get::<_, Option<i64>>(2)?.map(ProjectId),
+            server: Some(server).filter(|server| !server.is_empty()),
+        })
+    })
 }
 
 pub(super) fn claimed_runs(database: &Connection, page: Page<RunId>) -> Result<Vec<Run>, Failure> {

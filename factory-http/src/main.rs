@@ -18,6 +18,7 @@ mod guard;
 mod interrupt;
 mod live;
 mod openapi;
+mod outgoing;
 mod problem;
 mod pulls;
 mod render;

@@ -29,7 +29,7 @@ pub(crate) struct App {
 
 impl App {
     /// Returns the page that describes the API.
-    pub(crate) fn docs(&self) -> Arc<str> {
+    pub(crate) fn docs() -> Arc<str> {
         docs::page(&openapi::document(&api::service())).into()
     }
 
@@ -41,7 +41,7 @@ impl App {
         let text: Arc<str> = serde_json::to_string(&document)
             .expect("a document is JSON")
             .into();
-        let page = self.docs();
+        let page = Self::docs();
         let events: Arc<str> = async_api::document().to_string().into();
         let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))

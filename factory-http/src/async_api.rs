@@ -1,4 +1,4 @@
-//! The AsyncAPI document: the sockets and event streams, which stand in no OpenAPI document, made of the types that are
+//! The `AsyncAPI` document: the sockets and event streams, which stand in no `OpenAPI` document, made of the types that are
 //! sent.
 
 use schemars::generate::SchemaSettings;

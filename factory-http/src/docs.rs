@@ -1,4 +1,4 @@
-//! `/docs`: the API for people to read, made of the OpenAPI document. Plain HTML without a script, so that it needs no
+//! `/docs`: the API for people to read, made of the `OpenAPI` document. Plain HTML without a script, so that it needs no
 //! network, no build and no exception from the page policy.
 
 use std::fmt::Write as _;

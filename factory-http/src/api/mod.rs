@@ -39,7 +39,7 @@ enum Tag {
     Projects,
     /// Goals on their way to an approved commit.
     Runs,
-    /// What happened, in order. Live streams of it are described by the AsyncAPI document, `/asyncapi.json`.
+    /// What happened, in order. Live streams of it are described by the `AsyncAPI` document, `/asyncapi.json`.
     Events,
     /// What a run has made so far.
     Review,

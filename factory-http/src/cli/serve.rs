@@ -61,7 +61,8 @@ impl Serve {
             let credentials = factory.credentials().await?.clone();
             credentials.owner_token().await?;
             let serving = Serving {
-                docs: app.docs(),
+                docs: App::docs(),
+                failures: listening.failures,
                 ..Serving::new(credentials, limits)
             };
             let told = ending.clone();

@@ -40,6 +40,7 @@ impl Live {
     }
 
     /// Returns how many are connected.
+    #[cfg(test)]
     pub(crate) fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
     }

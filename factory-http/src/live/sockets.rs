@@ -155,7 +155,7 @@ impl Session {
                 biased;
                 () = ending.cancelled() => return Err(Over::Close(Close::Restart)),
                 () = ended.cancelled() => return Err(Over::Close(Close::Unauthenticated)),
-                message = self.socket.next() => self.hear(message)?,
+                message = self.socket.next() => self.hear(message.as_ref())?,
                 _ = heartbeat.tick() => {
                     self.heard = 0;
                     self.send(frames::heartbeat()).await?;
@@ -248,7 +248,7 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, message: Option<std::io::Result<Message>>) -> Result<(), Over> {
+    fn hear(&mut self, message: Option<&std::io::Result<Message>>) -> Result<(), Over> {
         match message {
             None | Some(Err(_) | Ok(Message::Close(_))) => Err(Over::Gone),
             Some(Ok(_)) => {

@@ -97,31 +97,29 @@ impl Telling {
 
     async fn part(&mut self) -> Result<String, Close> {
         let heartbeat = Instant::now() + HEARTBEAT;
-        loop {
-            if let Some(published) = self
-                .place
-                .feed
-                .next_stored()
-                .await
-                .map_err(|error| failed(&error))?
-            {
-                return Ok(self.event(&published));
-            }
-            self.end_if_final().await?;
-            let (ending, ended) = (self.live.ending.clone(), self.principal.ended.clone());
-            tokio::select! {
-                biased;
-                () = ending.cancelled() => return Err(Close::Restart),
-                () = ended.cancelled() => return Err(Close::Unauthenticated),
-                () = sleep_until(heartbeat) => return Ok(": heartbeat\n\n".to_owned()),
-                told = self.place.feed.next() => match told.map_err(|error| failed(&error))? {
-                    Some(Told::Event(published)) => return Ok(self.event(&published)),
-                    Some(Told::Delta { run_id, text }) => {
-                        return Ok(format!("event: delta\ndata: {}\n\n", frames::delta(run_id, &text)));
-                    }
-                    None => return Err(Close::Restart),
-                },
-            }
+        if let Some(published) = self
+            .place
+            .feed
+            .next_stored()
+            .await
+            .map_err(|error| failed(&error))?
+        {
+            return Ok(self.event(&published));
+        }
+        self.end_if_final().await?;
+        let (ending, ended) = (self.live.ending.clone(), self.principal.ended.clone());
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => Err(Close::Restart),
+            () = ended.cancelled() => Err(Close::Unauthenticated),
+            () = sleep_until(heartbeat) => Ok(": heartbeat\n\n".to_owned()),
+            told = self.place.feed.next() => match told.map_err(|error| failed(&error))? {
+                Some(Told::Event(published)) => Ok(self.event(&published)),
+                Some(Told::Delta { run_id, text }) => {
+                    Ok(format!("event: delta\ndata: {}\n\n", frames::delta(run_id, &text)))
+                }
+                None => Err(Close::Restart),
+            },
         }
     }
 

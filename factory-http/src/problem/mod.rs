@@ -109,6 +109,7 @@ impl Problem {
     }
 
     /// Returns the status.
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }

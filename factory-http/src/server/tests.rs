@@ -4,7 +4,7 @@ mod bounds;
 mod browser;
 mod chromium;
 mod doors;
-#[path = "../../tests/guard/table.rs"]
+#[path = "../../tests/serve/table.rs"]
 mod table;
 
 use std::num::NonZeroU32;
@@ -156,7 +156,7 @@ impl Place {
         let viewer = credentials.issue(viewer).await.unwrap().secret;
         let listeners = Listeners::bind(listening).await.unwrap();
         let (api, console) = (listeners.api.address, listeners.console.address);
-        let mut serving = Serving::new(credentials, RouteLimits::alike);
+        let mut serving = Serving::new(credentials, |_, _| RouteLimits::default());
         serving.failures.burst = NonZeroU32::new(10_000).unwrap();
         change(&mut serving);
         let ending = CancellationToken::new();

@@ -1,6 +1,7 @@
 //! Settings from `factory.toml` in the data folder, then `FACTORY_…` variables, then flags; the later wins.
 
 mod endpoints;
+mod outgoing;
 pub(crate) mod secrets;
 pub(crate) mod server;
 
@@ -15,10 +16,12 @@ use figment::providers::{Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use self::endpoints::EndpointTable;
+use self::outgoing::{NotifyTable, WebhookTable};
 use self::secrets::Sources;
 use self::server::ServerTable;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::guard::Site;
 use crate::render::amount::{parse_count, parse_time};
 use crate::server::Listening;
 
@@ -58,6 +61,8 @@ pub(crate) struct Configuration {
     pub(crate) listening: Listening,
     /// How many runs the server works on at once.
     pub(crate) limits: scheduler::Limits,
+    /// Whom the server tells what happens.
+    pub(crate) outgoing: crate::outgoing::Settings,
 }
 
 /// The shape of `factory.toml`. What is not known is refused, so that a slip of the pen is seen.
@@ -71,6 +76,8 @@ struct File {
     limits: Limits,
     endpoint: BTreeMap<String, EndpointTable>,
     server: ServerTable,
+    notify: Option<NotifyTable>,
+    webhook: BTreeMap<String, WebhookTable>,
 }
 
 /// How long commands may take.
@@ -169,12 +176,16 @@ impl Configuration {
             .server
             .listening(sources)
             .map_err(|problem| Failure::usage(problem).with_remedy(remedy()))?;
-        keep_apart(&mut settings);
+        let mut outgoing = outgoing::outgoing(file.notify, file.webhook, sources)
+            .map_err(|problem| Failure::usage(problem).with_remedy(remedy()))?;
+        outgoing.public_url = listening.public_url.as_ref().map(Site::origin);
+        keep_apart(&mut settings, &mut outgoing);
         let limits = file.limits.of_the_queue().map_err(Failure::usage)?;
         Ok(Self {
             settings,
             listening,
             limits,
+            outgoing,
         })
     }
 
@@ -182,18 +193,21 @@ impl Configuration {
     pub(crate) fn untouched(environment: &Environment, data_folder: &Path) -> Settings {
         let mut settings = Settings::new(data_folder, environment.host.clone());
         settings.operator = operator(environment);
-        keep_apart(&mut settings);
+        keep_apart(&mut settings, &mut crate::outgoing::Settings::default());
         settings
     }
 }
 
-/// Takes the secrets of endpoints out of what the core is told of the host, which is handed on to commands in parts.
-fn keep_apart(settings: &mut Settings) {
-    let secrets = settings.endpoints.secrets();
-    settings
-        .host
-        .variables
-        .retain(|_, value| !secrets.iter().any(|secret| secret.expose() == value.trim()));
+/// Takes secrets out of what the core is told of the host, which is handed on to commands in parts, and out of what the
+/// notify command is given.
+fn keep_apart(settings: &mut Settings, outgoing: &mut crate::outgoing::Settings) {
+    let mut secrets = settings.endpoints.secrets();
+    secrets.extend(outgoing.secrets().cloned());
+    let is_open = |value: &String| !secrets.iter().any(|secret| secret.expose() == value.trim());
+    settings.host.variables.retain(|_, value| is_open(value));
+    if let Some((command, _)) = &mut outgoing.notify {
+        command.variables.retain(|_, value| is_open(value));
+    }
 }
 
 /// Returns what is wrong with the settings, without the values that stand in the file: one of them may be a key in a place
@@ -210,7 +224,10 @@ fn problem(error: &figment::Error) -> String {
     };
     match &error.kind {
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
-            if error.path.first().is_some_and(|first| first == "endpoint") =>
+            if error
+                .path
+                .first()
+                .is_some_and(|first| ["endpoint", "notify", "webhook"].contains(&first.as_str())) =>
         {
             about(format!("it has to be {expected}"))
         }

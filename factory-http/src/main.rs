@@ -19,6 +19,7 @@ mod interrupt;
 mod live;
 mod observe;
 mod openapi;
+mod outgoing;
 mod problem;
 mod pulls;
 mod render;

@@ -38,6 +38,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::observe::{LogForm, Logs, Loudness};
+use crate::outgoing;
 use crate::render::output::{self, Form, Output, Terminal};
 use crate::server::Listening;
 
@@ -148,6 +149,7 @@ struct Context {
     settings: Settings,
     listening: Listening,
     limits: Limits,
+    outgoing: outgoing::Settings,
     log_form: LogForm,
     flags: Flags,
     output: Output,
@@ -206,6 +208,7 @@ fn work(cli: Cli, environment: Environment, form: Form, log_form: LogForm) -> Re
         settings: configuration.settings,
         listening: configuration.listening,
         limits: configuration.limits,
+        outgoing: configuration.outgoing,
         log_form,
         flags,
         output: Output::new(form),

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::guard::RouteLimits;
 use crate::live::Live;
 use crate::observe::{LogForm, Metrics, Watcher};
+use crate::outgoing;
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
@@ -61,7 +62,7 @@ impl Serve {
             let routes = app.routes();
             let watcher = Watcher::begin(&factory, metrics.clone()).await?;
             tokio::spawn(watcher.run());
-            let working = tokio::spawn({
+            tokio::spawn({
                 let (factory, limits) = (factory.clone(), context.limits.clone());
                 async move { factory.work_queue(limits).await }
             });
@@ -79,6 +80,13 @@ impl Serve {
                 tracing::info!("the server was told to end");
                 told.cancel();
             });
+            let outgoing = outgoing::start(
+                &factory,
+                &context.settings.data_folder,
+                &context.outgoing,
+                &ending,
+            )
+            .await?;
             tokio::spawn(metrics.keep_up(ending.clone()));
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),
@@ -89,8 +97,8 @@ impl Serve {
             );
             server::serve(listeners, routes.endpoint, serving, ending).await;
             pulls.end();
+            outgoing.ended().await;
             forgetting.abort();
-            working.abort();
             tracing::info!("the server serves no more");
             Ok(Exit::Complete)
         })

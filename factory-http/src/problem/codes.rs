@@ -22,7 +22,10 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("bad_path", "A parameter in the path cannot be used."),
     ("bad_request", "The request cannot be read."),
     ("broken_body", "The body broke off."),
-    ("code_refused", "There is no such login code, or it is no longer good. `factory login` makes one."),
+    (
+        "code_refused",
+        "There is no such login code, or it is no longer good. `factory login` makes one.",
+    ),
     ("code_used", "The login code was used already."),
     (
         "conflict",

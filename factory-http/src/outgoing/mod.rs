@@ -111,8 +111,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Ends the tasks: what is on its way has a moment to arrive, and how far each came is kept.
-    pub(crate) async fn end(mut self) {
+    /// Ends the tasks and waits for it: what is on its way has a moment to arrive, and how far each came is kept.
+    pub(crate) async fn ended(mut self) {
         self.ending.cancel();
         while self.tasks.join_next().await.is_some() {}
     }

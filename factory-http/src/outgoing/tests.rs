@@ -325,7 +325,7 @@ async fn a_run_tells_when_it_waits_and_when_it_is_complete() {
     shop.factory.approve(run, approved).await.unwrap();
     let done = shop.factory.drive(run).await.unwrap();
     ear.until_took(2).await;
-    outgoing.end().await;
+    outgoing.ended().await;
 
     let [waiting, complete] = ear
         .all()
@@ -376,7 +376,7 @@ async fn what_fails_is_told_again_and_only_its_own_run_waits() {
     is_open.store(true, Ordering::SeqCst);
     ear.until_took(20).await;
     assert_eq!(ear.took()[10..], numbers(bad, 0..10));
-    outgoing.end().await;
+    outgoing.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -396,7 +396,7 @@ async fn what_is_refused_for_too_long_is_given_up_and_the_next_is_told() {
         "it was tried more than once: {:?}",
         ear.all()
     );
-    outgoing.end().await;
+    outgoing.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -436,7 +436,7 @@ async fn a_receiver_that_is_away_holds_up_nobody_and_misses_nothing() {
     assert_eq!(runs.map(|run| of(&away, run)), everything);
     // The server's end is theirs.
     ending.cancel();
-    outgoing.end().await;
+    outgoing.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -451,7 +451,7 @@ async fn a_restart_neither_loses_nor_repeats() {
     shop.park(run, 0..3).await;
     shop.ring().await;
     ear.until_took(3).await;
-    outgoing.end().await;
+    outgoing.ended().await;
 
     // While nobody tells, more happens.
     shop.park(run, 3..5).await;
@@ -483,7 +483,7 @@ async fn a_restart_neither_loses_nor_repeats() {
     let (took_bad, took_run): (Vec<_>, Vec<_>) = ear.took().into_iter().partition(|took| took.0 == bad);
     assert_eq!((took_run, took_bad), (of_run, numbers(bad, 0..2)));
     assert_eq!(late.took(), [(run, "5".to_owned()), (run, "last".to_owned())]);
-    outgoing.end().await;
+    outgoing.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -505,7 +505,7 @@ async fn what_a_crash_cut_off_is_told_again_under_the_same_name() {
     let all = ear.all();
     assert_eq!((all.len(), &all[1].delivery), (4, &all[2].delivery));
     assert_eq!(all[1].body, all[2].body);
-    outgoing.end().await;
+    outgoing.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -535,7 +535,7 @@ async fn a_receiver_that_never_answers_is_given_up_for_the_moment() {
     shop.ring().await;
     ear.until_took(2).await;
     assert_eq!(ear.took(), numbers(run, 0..2));
-    outgoing.end().await;
+    outgoing.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -577,7 +577,7 @@ async fn a_command_is_run_for_the_occasions_that_are_named() {
         }
     };
     tokio::time::timeout(PATIENCE, both).await.expect("both are told");
-    outgoing.end().await;
+    outgoing.ended().await;
     let mut details: Vec<_> = lines()
         .iter()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["data"]["detail"].clone())

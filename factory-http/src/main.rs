@@ -17,6 +17,7 @@ mod failure;
 mod guard;
 mod interrupt;
 mod live;
+mod observe;
 mod openapi;
 mod outgoing;
 mod problem;

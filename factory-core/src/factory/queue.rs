@@ -62,7 +62,11 @@ impl Factory {
             let Some(run) = limits.next(&heads, &load, &held, endpoints).map(|head| head.run) else {
                 return held;
             };
-            match self.start(run).await {
+            // In a task of its own: whoever drops the queue must not leave a claim without a worker.
+            let factory = self.clone();
+            let started = tokio::spawn(async move { factory.start(run).await }).await;
+            let started = started.unwrap_or_else(|error| Err(Error::Internal(error.to_string())));
+            match started {
                 Ok(Started::Yes) => tracing::info!(%run, "the run is taken up"),
                 Ok(Started::NotNow) => {
                     held.insert(run);

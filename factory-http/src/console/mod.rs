@@ -9,6 +9,18 @@ use std::sync::Arc;
 use poem::{Endpoint, Request, Response, Route, RouteMethod};
 
 use crate::guard::{Demand, Front, Gate, GateSettings, Shown};
+use crate::observe::RouteTable;
+
+/// Returns every route of the browser's port, where the API has these.
+pub(crate) fn table(api: &RouteTable) -> RouteTable {
+    let session = api
+        .under("/api")
+        .with("/api/session", ["GET", "POST", "DELETE"])
+        .with("/docs", ["GET", "HEAD"]);
+    pages::PAGES
+        .iter()
+        .fold(session, |table, page| table.with(page.path, ["GET", "HEAD"]))
+}
 
 /// Returns everything that the browser's port serves. `api` is the API without any guard; `settings` are those of the
 /// gate before it, whatever they demand; `docs` is the page that describes the API, which says nothing that is not public.

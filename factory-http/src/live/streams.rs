@@ -12,8 +12,9 @@ use poem::{Body, Request, Response, handler};
 use tokio::time::{Instant, sleep_until};
 
 use super::place::Place;
-use super::{Close, Joined, Live, frames};
+use super::{Close, Live, frames};
 use crate::guard::{Principal, Viewer};
+use crate::observe::{LiveClient, LiveKind};
 
 /// How often a client hears that the server lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -52,7 +53,7 @@ fn respond(place: Place, principal: Principal, factory: &Factory, live: &Live) -
         live: live.clone(),
         opening: Some(opening),
         over: false,
-        _joined: live.join(),
+        _joined: live.join(LiveKind::Stream),
     };
     let parts = stream::unfold(telling, async |mut telling| {
         let part = telling.next().await?;
@@ -73,7 +74,7 @@ struct Telling {
     live: Live,
     opening: Option<String>,
     over: bool,
-    _joined: Joined,
+    _joined: LiveClient,
 }
 
 impl Telling {

@@ -23,6 +23,11 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("bad_request", "The request cannot be read."),
     ("broken_body", "The body broke off."),
     (
+        "code_refused",
+        "There is no such login code, or it is no longer good. `factory login` makes one.",
+    ),
+    ("code_used", "The login code was used already."),
+    (
         "conflict",
         "What was reviewed, or what the request is about, is not what stands there now. Look again.",
     ),

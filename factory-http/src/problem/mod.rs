@@ -10,7 +10,7 @@ use poem::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use of_http::{Explained, Methods};
+pub(crate) use of_http::Explained;
 
 /// Where the kinds of problems are described, relative to the server.
 const TYPES: &str = "/docs#problem-";
@@ -40,6 +40,16 @@ struct Parts {
     allowed: Option<Vec<String>>,
     retry_after: Option<u64>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+/// What a response says to the log, where the server did not do what it should have done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Defect {
+    /// The problem's word.
+    pub(crate) code: &'static str,
+    /// What led to it.
+    pub(crate) cause: String,
 }
 
 /// The body as it is sent.
@@ -81,6 +91,7 @@ impl Problem {
             allowed: None,
             retry_after: None,
             headers: Vec::new(),
+            cause: None,
         }))
     }
 
@@ -108,6 +119,13 @@ impl Problem {
         self
     }
 
+    /// Returns the problem with what led to it, which the log is told and the client is not.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
     /// Returns the status.
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
@@ -116,7 +134,12 @@ impl Problem {
 
     /// Returns the response, which names the request by `request_id`.
     pub(crate) fn response(self, request_id: Option<&str>) -> Response {
-        let parts = *self.0;
+        let mut parts = *self.0;
+        let cause = parts.cause.take();
+        let defect = parts.status.is_server_error().then(|| Defect {
+            code: parts.code,
+            cause: cause.unwrap_or_else(|| parts.detail.clone()),
+        });
         let body = ProblemBody {
             r#type: format!("{TYPES}{}", parts.code),
             title: parts.status.canonical_reason().unwrap_or("Problem").to_owned(),
@@ -138,6 +161,9 @@ impl Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         headers.extend(parts.headers);
+        if let Some(defect) = defect {
+            response.extensions_mut().insert(defect);
+        }
         response
     }
 }

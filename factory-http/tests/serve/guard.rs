@@ -192,20 +192,21 @@ const EXAMPLES: &[Example] = &[
     act("DELETE", "/tokens/{token_id}", "/tokens/999999", None, 422),
     look("/usage", "/usage"),
     look("/version", "/version"),
-    look("/metrics", "/metrics"),
     look("/openapi.json", "/openapi.json"),
     look("/asyncapi.json", "/asyncapi.json"),
     look("/docs", "/docs"),
+    look("/metrics", "/metrics"),
     look("/runs/{run_id}/events/stream", "/runs/{run}/events/stream"),
     look("/runs/{run_id}/events/ws", "/runs/{run}/events/ws"),
     look("/events/ws", "/events/ws"),
 ];
 
 /// What the program serves beside its document.
-const BESIDE: [&str; 6] = [
+const BESIDE: [&str; 7] = [
     "/openapi.json",
     "/asyncapi.json",
     "/docs",
+    "/metrics",
     "/runs/{run_id}/events/stream",
     "/runs/{run_id}/events/ws",
     "/events/ws",

@@ -303,7 +303,7 @@ mod tests {
         assert!(!line.is_spent(one, day * 9, now), "never tried");
         line.refused(one, NONE, now);
         assert!(!line.is_spent(one, day * 9, now + seconds(3599)));
-        assert!(!line.is_spent(one, day - seconds(1), now + seconds(3600)));
+        assert!(!line.is_spent(one, seconds(86_399), now + seconds(3600)));
         assert!(line.is_spent(one, day, now + seconds(3600)));
     }
 

@@ -102,16 +102,18 @@ impl Receiver {
     }
 }
 
-/// The receivers' tasks. Dropping it ends them at once.
+/// The receivers' tasks. Dropping it ends them at once, as a crash would.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Outgoing {
     tasks: JoinSet<()>,
+    ending: CancellationToken,
 }
 
 impl Outgoing {
-    /// Waits until all have ended, which they do shortly after `ending`.
+    /// Ends the tasks and waits for it: what is on its way has a moment to arrive, and how far each came is kept.
     pub(crate) async fn ended(mut self) {
+        self.ending.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
 }
@@ -157,7 +159,7 @@ async fn start_all(
     let names: Vec<String> = receivers.iter().map(|(name, ..)| name.clone()).collect();
     let (ledgers, teller) = open_ledgers(data_folder, settings, names).await?;
     let newest = factory.reader().newest_event().await?;
-    let mut tasks = JoinSet::new();
+    let (mut tasks, ending) = (JoinSet::new(), ending.child_token());
     let mut hooks = Vec::new();
     for ((name, receiver, on), (ledger, standing)) in receivers.into_iter().zip(ledgers) {
         let standing = match standing {
@@ -186,7 +188,7 @@ async fn start_all(
     for hook in hooks {
         tasks.spawn(hook.run(ending.clone()));
     }
-    Ok(Outgoing { tasks })
+    Ok(Outgoing { tasks, ending })
 }
 
 /// A ledger, and what stands in it.

@@ -1,7 +1,7 @@
 //! What is told: of which events, and in which words.
 //!
-//! The attributes have the names and meanings of CloudEvents 1.0. A notice is made from the stored event and from what of
-//! its run does not change, so that it says what happened then, however late it is told.
+//! The attributes have the names and meanings of `CloudEvents` 1.0. A notice is made from the stored event and from what
+//! of its run does not change, so that it says what happened then, however late it is told.
 
 use factory_core::model::{ApprovalKind, ApprovalSubject, Event, EventKind, Run, RunStatus, StatusReason};
 use serde::{Deserialize, Serialize};

@@ -228,9 +228,8 @@ impl Ear {
                 told.await;
             }
         };
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("it heard only {:#?}", self.all());
-        }
+        let is_enough = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(is_enough, "it heard only {:#?}", self.all());
     }
 
     async fn until_took(&self, count: usize) {
@@ -244,13 +243,12 @@ async fn hear(request: &Request, body: Vec<u8>, Data(ear): Data<&Ear>) -> Status
     let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(&body);
-    let expected: String = mac
+    let expected = mac
         .finalize()
         .into_bytes()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(header("x-factory-signature"), format!("sha256={expected}"));
+        .fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    assert_eq!(header("x-factory-signature"), expected);
     let body: Value = serde_json::from_slice(&body).unwrap();
     let status = {
         let mut heard = ear.heard.lock().unwrap();
@@ -304,8 +302,7 @@ async fn a_run_tells_when_it_waits_and_when_it_is_complete() {
     let ear = Ear::new(|_, _| 200);
     let mut settings = settings(vec![webhook("team", &ear.listen("127.0.0.1:0").await)]);
     settings.public_url = Some("https://factory.example.org".to_owned());
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     let run = shop.file().await;
     shop.factory.pause(run).await.unwrap();
     shop.factory.resume(run).await.unwrap();
@@ -328,7 +325,6 @@ async fn a_run_tells_when_it_waits_and_when_it_is_complete() {
     shop.factory.approve(run, approved).await.unwrap();
     let done = shop.factory.drive(run).await.unwrap();
     ear.until_took(2).await;
-    ending.cancel();
     outgoing.ended().await;
 
     let [waiting, complete] = ear
@@ -356,8 +352,7 @@ async fn what_fails_is_told_again_and_only_its_own_run_waits() {
     let (bad, good) = (shop.file().await, shop.file().await);
     let (ear, is_open) = Ear::refusing(bad);
     let settings = settings(vec![webhook("team", &ear.listen("127.0.0.1:0").await)]);
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     for number in 0..10 {
         shop.park(bad, number..number + 1).await;
         shop.park(good, number..number + 1).await;
@@ -381,7 +376,6 @@ async fn what_fails_is_told_again_and_only_its_own_run_waits() {
     is_open.store(true, Ordering::SeqCst);
     ear.until_took(20).await;
     assert_eq!(ear.took()[10..], numbers(bad, 0..10));
-    ending.cancel();
     outgoing.ended().await;
 }
 
@@ -392,8 +386,7 @@ async fn what_is_refused_for_too_long_is_given_up_and_the_next_is_told() {
     let ear = Ear::new(|body, _| if body["data"]["detail"] == "0" { 400 } else { 200 });
     let mut settings = settings(vec![webhook("team", &ear.listen("127.0.0.1:0").await)]);
     (settings.pace.keep, settings.pace.insist) = (Duration::ZERO, Duration::from_millis(20));
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     shop.park(run, 0..2).await;
     shop.ring().await;
     ear.until_took(1).await;
@@ -403,7 +396,6 @@ async fn what_is_refused_for_too_long_is_given_up_and_the_next_is_told() {
         "it was tried more than once: {:?}",
         ear.all()
     );
-    ending.cancel();
     outgoing.ended().await;
 }
 
@@ -442,6 +434,7 @@ async fn a_receiver_that_is_away_holds_up_nobody_and_misses_nothing() {
     away.listen(&free.to_string()).await;
     away.until_took(2 * usize::try_from(MANY).unwrap()).await;
     assert_eq!(runs.map(|run| of(&away, run)), everything);
+    // The server's end is theirs.
     ending.cancel();
     outgoing.ended().await;
 }
@@ -453,13 +446,11 @@ async fn a_restart_neither_loses_nor_repeats() {
     shop.park(run, 100..110).await;
     let (ear, is_open) = Ear::refusing(bad);
     let mut settings = settings(vec![webhook("team", &ear.listen("127.0.0.1:0").await)]);
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     shop.park(bad, 0..2).await;
     shop.park(run, 0..3).await;
     shop.ring().await;
     ear.until_took(3).await;
-    ending.cancel();
     outgoing.ended().await;
 
     // While nobody tells, more happens.
@@ -470,8 +461,7 @@ async fn a_restart_neither_loses_nor_repeats() {
     settings
         .webhooks
         .push(webhook("late", &late.listen("127.0.0.1:0").await));
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     shop.park(run, 5..6).await;
     shop.ring().await;
     ear.until_took(8).await;
@@ -493,7 +483,6 @@ async fn a_restart_neither_loses_nor_repeats() {
     let (took_bad, took_run): (Vec<_>, Vec<_>) = ear.took().into_iter().partition(|took| took.0 == bad);
     assert_eq!((took_run, took_bad), (of_run, numbers(bad, 0..2)));
     assert_eq!(late.took(), [(run, "5".to_owned()), (run, "last".to_owned())]);
-    ending.cancel();
     outgoing.ended().await;
 }
 
@@ -510,14 +499,12 @@ async fn what_a_crash_cut_off_is_told_again_under_the_same_name() {
     ear.until(|all| all.len() == 2).await;
     drop(outgoing);
     shop.reopen().await;
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     ear.until_took(3).await;
     assert_eq!(ear.took(), numbers(run, 0..3));
     let all = ear.all();
     assert_eq!((all.len(), &all[1].delivery), (4, &all[2].delivery));
     assert_eq!(all[1].body, all[2].body);
-    ending.cancel();
     outgoing.ended().await;
 }
 
@@ -535,13 +522,12 @@ async fn a_receiver_that_never_answers_is_given_up_for_the_moment() {
         Receiver::Webhook(slow),
         Occasion::ALL.to_vec(),
     )];
-    let ending = CancellationToken::new();
     let outgoing = super::start_all(
         &shop.factory,
         shop.folder.path(),
         &settings(vec![]),
         receivers,
-        &ending,
+        &CancellationToken::new(),
     )
     .await
     .unwrap();
@@ -549,7 +535,6 @@ async fn a_receiver_that_never_answers_is_given_up_for_the_moment() {
     shop.ring().await;
     ear.until_took(2).await;
     assert_eq!(ear.took(), numbers(run, 0..2));
-    ending.cancel();
     outgoing.ended().await;
 }
 
@@ -572,8 +557,7 @@ async fn a_command_is_run_for_the_occasions_that_are_named() {
         notify: Some((command, vec![Occasion::Failed])),
         ..settings(vec![])
     };
-    let ending = CancellationToken::new();
-    let outgoing = shop.start(&settings, &ending).await.unwrap();
+    let outgoing = shop.start(&settings, &CancellationToken::new()).await.unwrap();
     shop.park(run, 0..3).await;
     for (run, detail) in [(run, "one"), (shop.file().await, "two")] {
         let failed = RunFailed {
@@ -593,7 +577,6 @@ async fn a_command_is_run_for_the_occasions_that_are_named() {
         }
     };
     tokio::time::timeout(PATIENCE, both).await.expect("both are told");
-    ending.cancel();
     outgoing.ended().await;
     let mut details: Vec<_> = lines()
         .iter()

@@ -1,5 +1,7 @@
 //! Stored events on their way to whoever watches live. The bus informs; nothing depends on it.
 
+use std::sync::{Arc, OnceLock};
+
 use tokio::sync::broadcast;
 
 use crate::model::{Event, RunId};
@@ -11,7 +13,7 @@ const CAPACITY: usize = 4096;
 #[derive(Debug, Clone)]
 pub enum Notice {
     /// An event that is stored.
-    Stored(Box<Event>),
+    Stored(Arc<Published>),
     /// A piece of a reply as it comes. Ephemeral: never stored, without a number, not to be relied on.
     Delta {
         /// The run.
@@ -19,6 +21,36 @@ pub enum Notice {
         /// More text.
         text: String,
     },
+}
+
+/// A stored event on its way to several listeners, who share its JSON.
+#[derive(Debug)]
+pub struct Published {
+    event: Event,
+    json: OnceLock<Arc<str>>,
+}
+
+impl Published {
+    /// Returns the event for several listeners.
+    pub fn new(event: Event) -> Self {
+        Self {
+            event,
+            json: OnceLock::new(),
+        }
+    }
+
+    /// Returns the event.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Returns the event as JSON, which is made once, however many ask.
+    pub fn json(&self) -> &Arc<str> {
+        self.json.get_or_init(|| {
+            let json = serde_json::to_string(&self.event).expect("an event is a struct with text keys");
+            json.into()
+        })
+    }
 }
 
 /// Some notices were missed; the store has the events among them.

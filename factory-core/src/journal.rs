@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::event_bus::{EventBus, Notice};
+use crate::event_bus::{EventBus, Notice, Published};
 use crate::model::{Event, Fence, InvalidTransition, NewEvent, Run, RunId, RunStatus, Seq, Timestamp};
 use crate::store::{ApprovalChange, Blob, Claimable, Commit, NewRun, Once, Page, Store, StoreError, Urgency};
 
@@ -267,7 +267,7 @@ impl Journal {
 
     fn publish(&self, events: Vec<Event>) {
         for event in events {
-            self.bus.publish(Notice::Stored(Box::new(event)));
+            self.bus.publish(Notice::Stored(Arc::new(Published::new(event))));
         }
     }
 }

@@ -81,6 +81,7 @@ mod error;
 pub mod evaluation;
 pub mod event_bus;
 pub mod factory;
+pub mod feed;
 mod gate;
 pub mod journal;
 pub mod llm;

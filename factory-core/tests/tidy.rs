@@ -31,7 +31,7 @@ const FLOORS: &[&[&str]] = &[
     &["scheduler"],
     &["agent", "error", "journal"],
     &["factory"],
-    &["evaluation", "testing", "lib"],
+    &["evaluation", "feed", "testing", "lib"],
 ];
 
 /// What the library must not know.

@@ -8,6 +8,7 @@ use poem::{Endpoint, EndpointExt as _, Response, Route};
 
 use crate::api::once::InFlight;
 use crate::api::{self, Defaults};
+use crate::live::{self, Live};
 use crate::openapi;
 use crate::problem::{Explained, Methods};
 use crate::pulls::Pulls;
@@ -21,6 +22,8 @@ pub(crate) struct App {
     pub(crate) defaults: Defaults,
     /// The models that are being got.
     pub(crate) pulls: Pulls,
+    /// Those who follow events.
+    pub(crate) live: Live,
 }
 
 impl App {
@@ -33,14 +36,15 @@ impl App {
             .expect("a document is JSON")
             .into();
         let page = service.swagger_ui_html();
-        let routes = Route::new()
+        let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))
             .at("/docs", make_sync(move |_| html(&page)))
             .nest("/", service)
             .data(self.factory.clone())
             .data(self.defaults.clone())
             .data(self.pulls.clone())
-            .data(InFlight::default());
+            .data(InFlight::default())
+            .data(self.live.clone());
         Explained::new(routes, methods)
     }
 }
@@ -55,7 +59,8 @@ fn methods(document: &serde_json::Value) -> Methods {
             methods.map(|(method, _)| method.to_uppercase()).collect(),
         )
     });
-    Arc::new(methods.collect())
+    let live = live::PATHS.map(|path| (path.to_owned(), vec!["GET".to_owned()]));
+    Arc::new(methods.chain(live).collect())
 }
 
 fn json(text: &Arc<str>) -> Response {

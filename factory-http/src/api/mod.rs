@@ -1,7 +1,7 @@
 //! The HTTP API: one file a resource, its operations with their wire types.
 
 mod approvals;
-mod cursor;
+pub(crate) mod cursor;
 mod events;
 mod models;
 pub(crate) mod once;

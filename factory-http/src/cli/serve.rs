@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guard::RouteLimits;
+use crate::live::Live;
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
@@ -44,10 +45,12 @@ impl Serve {
             output::remark(
                 "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
             );
+            let ending = CancellationToken::new();
             let app = App {
                 factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
                 pulls: Pulls::default(),
+                live: Live::until(ending.clone()),
             };
             let pulls = app.pulls.clone();
             let working = tokio::spawn({
@@ -58,7 +61,6 @@ impl Serve {
             let credentials = factory.credentials().await?.clone();
             credentials.owner_token().await?;
             let serving = Serving::new(credentials, limits);
-            let ending = CancellationToken::new();
             let told = ending.clone();
             tokio::spawn(async move {
                 interrupts.first().await;

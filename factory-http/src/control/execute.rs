@@ -33,8 +33,7 @@ pub(super) async fn execute(
             return Ok(Answer::Done);
         }
         Request::Follow { run, after } => {
-            let subscription = factory.subscribe();
-            let follower = Follower::new(factory.reader().clone(), subscription, run, after, sink);
+            let follower = Follower::new(factory, run, after, sink);
             follower.until_final().await?;
             Answer::Done
         }
@@ -136,8 +135,7 @@ async fn drive(
     sink: Sink,
     busy: Option<Busy>,
 ) -> Result<Answer, Failure> {
-    let reader = factory.reader().clone();
-    let mut follower = Follower::new(reader, factory.subscribe(), run, after, sink);
+    let mut follower = Follower::new(factory, run, after, sink);
     let mut work = tokio::spawn({
         let factory = factory.clone();
         async move {

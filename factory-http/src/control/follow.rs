@@ -1,13 +1,15 @@
 //! A run's events, each once and in order: first from the store, then live, and from the store again whenever the bus
 //! has left something out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use factory_core::Reader;
-use factory_core::event_bus::{Lagged, Notice, Subscription};
+use factory_core::event_bus::Published;
+use factory_core::feed::{Feed, Told};
 use factory_core::llm::catalogue::PullProgress;
 use factory_core::model::{Event, RunId, Seq};
 use factory_core::store::Page;
+use factory_core::{Factory, Reader};
 use tokio::sync::mpsc;
 
 use crate::failure::{Failure, FailureKind};
@@ -30,75 +32,54 @@ pub(crate) enum Streamed {
     Pull(PullProgress),
 }
 
-/// What a notice means for a follower.
-#[derive(Debug, PartialEq, Eq)]
-enum Heard {
-    /// The next event.
-    Next(Box<Event>),
-    /// Nothing of this run, or something known already.
-    Nothing,
-    /// Something is missing before it; the store has it.
-    Hole,
-    /// The factory is gone.
-    Gone,
-}
-
-/// Follows one run. The subscription must be older than the first reading of the store.
+/// Follows one run and passes its events on.
 #[derive(Debug)]
 pub(super) struct Follower {
+    feed: Feed,
     reader: Reader,
-    subscription: Subscription,
     run: RunId,
-    last: Seq,
     sink: Sink,
+    /// An event that the feed has told and the sink has not taken: whoever drops a step in its middle loses none.
+    unsent: Option<Arc<Published>>,
 }
 
 impl Follower {
     /// Returns a follower that knows the events up to `after`.
-    pub(super) fn new(
-        reader: Reader,
-        subscription: Subscription,
-        run: RunId,
-        after: Seq,
-        sink: Sink,
-    ) -> Self {
+    pub(super) fn new(factory: &Factory, run: RunId, after: Seq, sink: Sink) -> Self {
         Self {
-            reader,
-            subscription,
+            feed: factory.follow(run, after),
+            reader: factory.reader().clone(),
             run,
-            last: after,
             sink,
+            unsent: None,
         }
     }
 
     /// Passes on everything that is stored by now.
     pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
-        self.last = replay(&self.reader, self.run, self.last, &self.sink).await?;
+        self.send_unsent().await?;
+        self.feed.look_again();
+        while let Some(published) = self.feed.next_stored().await? {
+            self.pass_on(published).await?;
+        }
         Ok(())
     }
 
-    /// Waits for the next notice and passes on what it brings. Dropping the future loses nothing.
+    /// Waits for what comes next and passes it on. Dropping the future loses nothing that is stored.
     pub(super) async fn step(&mut self) -> Result<Step, Failure> {
-        let notice = tokio::select! {
-            notice = self.subscription.next() => notice,
+        self.send_unsent().await?;
+        let told = tokio::select! {
+            told = self.feed.next() => told?,
             () = self.sink.closed() => return Err(nobody_listens()),
         };
-        match judge(self.run, self.last, notice) {
-            Heard::Next(event) => {
-                let (seq, changes) = (event.seq, event.kind.transition().is_some());
-                self.sink
-                    .send(Streamed::Event(event))
-                    .await
-                    .map_err(|_| nobody_listens())?;
-                self.last = seq;
+        match told {
+            Some(Told::Event(published)) => {
+                let changes = published.event().kind.transition().is_some();
+                self.pass_on(published).await?;
                 Ok(if changes { Step::StatusChanged } else { Step::On })
             }
-            Heard::Nothing => Ok(Step::On),
-            Heard::Hole => {
-                self.catch_up().await?;
-                Ok(Step::StatusChanged)
-            }
-            Heard::Gone => Ok(Step::Gone),
+            Some(Told::Delta { .. }) => Ok(Step::On),
+            None => Ok(Step::Gone),
         }
     }
 
@@ -106,7 +87,7 @@ impl Follower {
     pub(super) async fn until_final(mut self) -> Result<(), Failure> {
         loop {
             self.catch_up().await?;
-            if is_final_after(&self.reader, self.run, self.last).await? {
+            if is_final_after(&self.reader, self.run, self.feed.last_seq()).await? {
                 return Ok(());
             }
             loop {
@@ -117,6 +98,21 @@ impl Follower {
                 }
             }
         }
+    }
+
+    async fn pass_on(&mut self, published: Arc<Published>) -> Result<(), Failure> {
+        self.unsent = Some(published);
+        self.send_unsent().await
+    }
+
+    async fn send_unsent(&mut self) -> Result<(), Failure> {
+        if let Some(published) = &self.unsent {
+            let event = Box::new(published.event().clone());
+            let sent = self.sink.send(Streamed::Event(event)).await;
+            sent.map_err(|_| nobody_listens())?;
+            self.unsent = None;
+        }
+        Ok(())
     }
 }
 
@@ -172,50 +168,4 @@ async fn is_final_after(reader: &Reader, run: RunId, last: Seq) -> Result<bool, 
 
 pub(super) fn nobody_listens() -> Failure {
     Failure::new(FailureKind::Lost, "nobody listens any more")
-}
-
-fn judge(run: RunId, last: Seq, notice: Result<Option<Notice>, Lagged>) -> Heard {
-    match notice {
-        Ok(Some(Notice::Stored(event))) if event.run_id == run && event.seq == last.next() => {
-            Heard::Next(event)
-        }
-        Ok(Some(Notice::Stored(event))) if event.run_id == run && event.seq > last => Heard::Hole,
-        Ok(Some(Notice::Stored(_) | Notice::Delta { .. })) => Heard::Nothing,
-        Ok(None) => Heard::Gone,
-        Err(Lagged) => Heard::Hole,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::render::samples;
-
-    #[test]
-    fn events_are_taken_in_order_and_once() {
-        let run = RunId(1);
-        let stored = |run_id: i64, seq: u64| {
-            let event = samples::event(run_id, seq, "RUN_RESUME", serde_json::json!({"v": 1}));
-            Ok(Some(Notice::Stored(Box::new(event))))
-        };
-        let Ok(Some(Notice::Stored(third))) = stored(1, 3) else {
-            unreachable!()
-        };
-        let delta = Ok(Some(Notice::Delta {
-            run_id: run,
-            text: "x".to_owned(),
-        }));
-        let cases = [
-            (stored(1, 3), Heard::Next(third)),
-            (stored(1, 2), Heard::Nothing),
-            (stored(1, 4), Heard::Hole),
-            (stored(2, 3), Heard::Nothing),
-            (delta, Heard::Nothing),
-            (Err(Lagged), Heard::Hole),
-            (Ok(None), Heard::Gone),
-        ];
-        for (notice, expected) in cases {
-            assert_eq!(judge(run, Seq(2), notice), expected);
-        }
-    }
 }

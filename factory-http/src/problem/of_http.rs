@@ -136,7 +136,7 @@ impl<E> Explained<E> {
             .strip_prefix("param")
             .and_then(|place| place.parse::<usize>().ok());
         let named = place.and_then(|place| {
-            let (pattern, _) = self.methods.iter().find(|(pattern, _)| is_of(pattern, path))?;
+            let (pattern, _) = self.route(path)?;
             let mut names = pattern
                 .split('/')
                 .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
@@ -145,14 +145,16 @@ impl<E> Explained<E> {
         named.unwrap_or(name).to_owned()
     }
 
-    fn other_methods(&self, path: &str) -> Problem {
+    /// Returns the path's route: of several patterns the one that says most of it literally, as the router takes it.
+    fn route(&self, path: &str) -> Option<&(String, Vec<String>)> {
         let known = self.methods.iter().filter(|(pattern, _)| is_of(pattern, path));
-        let mut methods: Vec<&str> = known
-            .flat_map(|(_, methods)| methods)
-            .map(String::as_str)
-            .collect();
+        known.min_by_key(|(pattern, _)| pattern.matches('{').count())
+    }
+
+    fn other_methods(&self, path: &str) -> Problem {
+        let known = self.route(path).map(|(_, methods)| methods.as_slice());
+        let mut methods: Vec<&str> = known.unwrap_or_default().iter().map(String::as_str).collect();
         methods.sort_unstable();
-        methods.dedup();
         let list = methods.join(", ");
         let detail = format!("`{path}` takes {list}");
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail);
@@ -207,6 +209,17 @@ mod tests {
         ] {
             assert_eq!(plain(reason), expected);
         }
+    }
+
+    #[test]
+    fn a_path_that_is_said_literally_is_taken_before_a_parameter() {
+        let route = |path: &str, method: &str| (path.to_owned(), vec![method.to_owned()]);
+        let methods = vec![route("/runs/{run_id}", "GET"), route("/runs/bulk", "POST")];
+        let explained = Explained::new((), Arc::new(methods));
+        let methods = |path: &str| explained.route(path).map(|(_, methods)| methods[0].clone());
+        assert_eq!(methods("/runs/bulk").as_deref(), Some("POST"));
+        assert_eq!(methods("/runs/7").as_deref(), Some("GET"));
+        assert_eq!(methods("/runs/7/pause"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod events;
 mod models;
 pub(crate) mod once;
 mod paging;
+mod patterns;
 pub(crate) mod payload;
 mod projects;
 mod review;

@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use super::patterns;
 use crate::problem::Problem;
 
 /// The media type of everything but problems.
@@ -130,7 +131,7 @@ fn read<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result<T, P
     let mut wrong = false;
     for error in validator.iter_errors(&value).take(MAX_ERRORS) {
         wrong = true;
-        problem = problem.at(pointer(&error), shortened(&error.to_string()));
+        problem = problem.at(pointer(&error), in_words(&error));
     }
     if wrong {
         return Err(problem);
@@ -153,6 +154,15 @@ fn pointer(error: &ValidationError<'_>) -> String {
         },
         _ => place.to_string(),
     }
+}
+
+/// Returns what is wrong, where a pattern does not say it to a reader.
+fn in_words(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Pattern { pattern } => patterns::in_words(pattern).map(str::to_owned),
+        _ => None,
+    }
+    .unwrap_or_else(|| shortened(&error.to_string()))
 }
 
 /// A validator's message shows what it met, which may be the whole body.

@@ -4,12 +4,12 @@
 mod links;
 mod parameters;
 mod refusals;
+mod schemas;
 
 use poem_openapi::OpenApiService;
-use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::api::{self, Api};
+use crate::api::Api;
 
 /// What stands before the operations.
 const DESCRIPTION: &str = "\
@@ -39,7 +39,7 @@ pub(crate) fn document(service: &OpenApiService<Api, ()>) -> Value {
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer", "description": "A token of `factory token`."}
     });
-    let own = schemas();
+    let own = schemas::all();
     match document["components"]["schemas"].as_object_mut() {
         Some(known) => known.extend(own),
         None => document["components"]["schemas"] = Value::Object(own),
@@ -51,18 +51,6 @@ pub(crate) fn document(service: &OpenApiService<Api, ()>) -> Value {
     }
     links::add(&mut document);
     document
-}
-
-/// Returns every schema that operations name.
-fn schemas() -> Map<String, Value> {
-    let mut bodies = SchemaSettings::openapi3().for_deserialize().into_generator();
-    api::describe_bodies(&mut bodies);
-    let mut schemas = bodies.take_definitions(true);
-    let mut answers = SchemaSettings::openapi3().for_serialize().into_generator();
-    api::describe_answers(&mut answers);
-    // Where a type is both taken and answered, what is answered is the fuller: everything is there.
-    schemas.extend(answers.take_definitions(true));
-    schemas
 }
 
 /// Adds what goes with any operation of its kind.
@@ -96,6 +84,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::api;
 
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {

@@ -1,6 +1,7 @@
 //! The HTTP API: one file a resource, its operations with their wire types.
 
 mod approvals;
+pub(crate) mod bounds;
 pub(crate) mod cursor;
 mod events;
 mod models;

@@ -70,13 +70,7 @@ impl Problem {
             Err(error) => error,
         };
         if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            let (name, reason) = (error.name, plain(&error.reason));
-            return Self::new(
-                StatusCode::BAD_REQUEST,
-                "bad_parameter",
-                format!("`{name}`: {reason}"),
-            )
-            .at(format!("query:{name}"), reason);
+            return Self::of_parameter("query", error);
         }
         if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
             return Self::new(StatusCode::BAD_REQUEST, "bad_body", plain(&error.reason));
@@ -87,9 +81,6 @@ impl Problem {
                 "bad_media_type",
                 error.to_string(),
             );
-        }
-        if error.is::<PoemPathError>() {
-            return Self::new(StatusCode::BAD_REQUEST, "bad_path", error.to_string());
         }
         match error.status() {
             StatusCode::NOT_FOUND => Self::new(
@@ -111,6 +102,18 @@ impl Problem {
     }
 }
 
+impl Problem {
+    fn of_parameter(place: &str, error: &ParseParamError) -> Self {
+        let (name, reason) = (error.name, plain(&error.reason));
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_parameter",
+            format!("`{name}`: {reason}"),
+        )
+        .at(format!("{place}:{name}"), reason)
+    }
+}
+
 impl<E> Explained<E> {
     /// Returns what the framework says as a problem, where it takes the routes to say it well.
     fn problem(&self, error: Error, path: &str) -> Problem {
@@ -123,6 +126,19 @@ impl<E> Explained<E> {
                 format!("`{name}` in the path: {reason}"),
             )
             .at(format!("path:{name}"), reason);
+        }
+        if let Some(error) = error.downcast_ref::<ParseParamError>() {
+            let named = format!("{{{}}}", error.name);
+            let is_of_path = self
+                .route(path)
+                .is_some_and(|(pattern, _)| pattern.contains(&named));
+            return Problem::of_parameter(if is_of_path { "path" } else { "query" }, error);
+        }
+        if error.is::<PoemPathError>() && self.route(path).is_some() {
+            let name = self.parameter(path, "param0");
+            let detail = format!("`{name}` in the path is no text");
+            return Problem::new(StatusCode::BAD_REQUEST, "bad_path", detail)
+                .at(format!("path:{name}"), "no text");
         }
         if error.is::<MethodNotAllowedError>() {
             return self.other_methods(path);

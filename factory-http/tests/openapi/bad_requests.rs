@@ -40,7 +40,7 @@ fn parameters_that_cannot_be_used_are_named() {
         ("/projects/x", 400, Some("path:project_id")),
         ("/blobs/zz", 400, Some("path:blob_id")),
         ("/nothing", 404, None),
-        ("/%ff", 404, None),
+        ("/%ff", 400, None),
         ("//runs", 404, None),
         ("/runs/1/events?after=-1", 400, Some("query:after")),
         (

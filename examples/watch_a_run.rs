@@ -51,6 +51,7 @@ async fn watch(folder: &Path) -> Result<Run, Box<dyn std::error::Error>> {
         // A subscriber that lags hears of it and could read the store; this one only prints.
         while let Ok(Some(notice)) = events.next().await {
             if let Notice::Stored(event) = notice {
+                let event = event.event();
                 println!("{:>3}  {}", event.seq, event.kind.type_name());
             }
         }

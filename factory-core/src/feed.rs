@@ -202,7 +202,7 @@ mod tests {
     use crate::model::payload::RunResumed;
     use crate::model::{Actor, Event, Timestamp};
 
-    fn stored(id: i64, run: i64, seq: u64) -> Result<Option<Notice>, Lagged> {
+    fn published(id: i64, run: i64, seq: u64) -> Notice {
         let event = Event {
             id: EventId(id),
             run_id: RunId(run),
@@ -213,7 +213,7 @@ mod tests {
             kind: RunResumed {}.into(),
             created_at: Timestamp::UNKNOWN,
         };
-        Ok(Some(Notice::Stored(Arc::new(Published::new(event)))))
+        Notice::Stored(Arc::new(Published::new(event)))
     }
 
     fn word(heard: &Heard) -> &'static str {
@@ -228,6 +228,7 @@ mod tests {
 
     #[test]
     fn events_are_taken_in_order_and_once() {
+        let stored = |id, run, seq| Ok(Some(published(id, run, seq)));
         let of_run = Of::Run(RunId(1), Seq(2));
         let of_all = Of::All(EventId(7));
         let delta = |run| {

@@ -90,6 +90,7 @@ mod model_notes;
 pub mod sandbox;
 pub mod scheduler;
 pub mod settings;
+mod spans;
 pub mod store;
 pub mod syntax;
 #[cfg(any(test, feature = "testing"))]

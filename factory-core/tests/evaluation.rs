@@ -307,7 +307,7 @@ async fn a_task_that_was_half_done_is_gone_on_with() {
         let mut asked = 0;
         while asked < 2 {
             if let Ok(Some(factory_core::event_bus::Notice::Stored(event))) = events.next().await {
-                asked += u32::from(event.kind.type_name() == "LLM_REQUESTED");
+                asked += u32::from(event.event().kind.type_name() == "LLM_REQUESTED");
             }
         }
         stop.cancel();

@@ -61,7 +61,7 @@ async fn a_write_whose_answer_was_lost_is_found_and_not_made_twice() {
     store.fail_next_write(Fault::ANSWER_LOST);
     let (row, events) = journal.write(run, None, directive()).await.unwrap();
     assert_eq!((row.last_seq, events.len()), (Seq(2), 1));
-    assert!(matches!(heard.next().await, Ok(Some(Notice::Stored(event))) if event.seq == Seq(2)));
+    assert!(matches!(heard.next().await, Ok(Some(Notice::Stored(event))) if event.event().seq == Seq(2)));
     assert_eq!(store.events(run, Page::first(9)).await.unwrap().len(), 2);
 }
 

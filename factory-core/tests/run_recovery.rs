@@ -201,7 +201,7 @@ async fn a_command_that_was_begun_runs_again_and_says_so() {
             });
             loop {
                 if let Ok(Some(factory_core::event_bus::Notice::Stored(event))) = subscription.next().await
-                    && matches!(&event.kind, EventKind::ToolStarted(started) if started.command.is_some())
+                    && matches!(&event.event().kind, EventKind::ToolStarted(started) if started.command.is_some())
                 {
                     // The next write is the command's end.
                     first.arm(1, Dies::Before);

@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
         "model_notes",
         "sandbox",
         "settings",
+        "spans",
         "store",
         "syntax",
         "tools",

@@ -9,9 +9,11 @@ use poem::{Endpoint, EndpointExt as _, Request, Response, Route};
 use crate::api::once::{self, InFlight};
 use crate::api::{self, Defaults};
 use crate::live::{self, Live};
+use crate::observe::{self, Metrics, RouteTable};
 use crate::openapi;
-use crate::problem::{Explained, Methods};
+use crate::problem::Explained;
 use crate::pulls::Pulls;
+use crate::{async_api, docs};
 
 /// What the routes are made of.
 #[derive(Debug, Clone)]
@@ -24,21 +26,47 @@ pub(crate) struct App {
     pub(crate) pulls: Pulls,
     /// Those who follow events.
     pub(crate) live: Live,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+}
+
+/// The API, and what is known of its routes.
+pub(crate) struct Routes<E> {
+    /// What answers.
+    pub(crate) endpoint: E,
+    /// Every route that it has.
+    pub(crate) table: Arc<RouteTable>,
 }
 
 impl App {
+    /// Returns the page that describes the API.
+    pub(crate) fn docs() -> Arc<str> {
+        docs::page(&openapi::document(&api::service())).into()
+    }
+
     /// Returns the API: what stands in the document, the documents themselves, and the pages that show them.
-    pub(crate) fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
+    pub(crate) fn routes(&self) -> Routes<impl Endpoint<Output = Response> + use<>> {
         let service = api::service();
         let document = openapi::document(&service);
-        let methods = methods(&document);
+        let plain = ["/openapi.json", "/asyncapi.json", "/docs", "/metrics"];
+        let table = plain
+            .into_iter()
+            .chain(live::PATHS)
+            .fold(RouteTable::of(&document), |table, path| table.with(path, ["GET"]));
+        let table = Arc::new(table);
         let text: Arc<str> = serde_json::to_string(&document)
             .expect("a document is JSON")
             .into();
-        let page = service.swagger_ui_html();
+        let page = Self::docs();
+        let events: Arc<str> = async_api::document().to_string().into();
         let routes = live::routes(Route::new())
             .at("/openapi.json", make_sync(move |_| json(&text)))
+            .at("/asyncapi.json", make_sync(move |_| json(&events)))
             .at("/docs", make_sync(move |_| html(&page)))
+            .at(
+                "/metrics",
+                observe::endpoint(self.metrics.clone(), Arc::new(self.factory.clone())),
+            )
             .nest("/", service)
             .data(self.factory.clone())
             .data(self.defaults.clone())
@@ -49,22 +77,11 @@ impl App {
             once::check(request.headers())?;
             Ok(request)
         });
-        Explained::new(routes, methods)
+        Routes {
+            endpoint: Explained::new(routes, Arc::clone(&table)),
+            table,
+        }
     }
-}
-
-/// Returns the methods that each path of the document takes.
-fn methods(document: &serde_json::Value) -> Methods {
-    let paths = document["paths"].as_object().into_iter().flatten();
-    let methods = paths.map(|(path, operations)| {
-        let methods = operations.as_object().into_iter().flatten();
-        (
-            path.clone(),
-            methods.map(|(method, _)| method.to_uppercase()).collect(),
-        )
-    });
-    let live = live::PATHS.map(|path| (path.to_owned(), vec!["GET".to_owned()]));
-    Arc::new(methods.chain(live).collect())
 }
 
 fn json(text: &Arc<str>) -> Response {

@@ -4,17 +4,20 @@
 
 mod api;
 mod app;
+mod async_api;
 mod cli;
 mod configuration;
 mod console;
 mod control;
 mod demo;
+mod docs;
 mod environment;
 mod exit;
 mod failure;
 mod guard;
 mod interrupt;
 mod live;
+mod observe;
 mod openapi;
 mod problem;
 mod pulls;

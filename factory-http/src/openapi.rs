@@ -1,4 +1,4 @@
-//! The OpenAPI document: what the operations say of themselves, with the schemas that serde reads and writes by and
+//! The `OpenAPI` document: what the operations say of themselves, with the schemas that serde reads and writes by and
 //! with everything that goes with any operation, so that the document is true.
 
 mod links;

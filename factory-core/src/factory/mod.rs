@@ -3,6 +3,7 @@
 //! [`Reader`] shows what is stored and needs no ownership; [`Factory`] owns the data folder and changes it. Verbs
 //! answer when they are stored, and the work itself goes on in the background until [`Factory::drive`] returns.
 
+mod bases;
 mod compare;
 mod control;
 pub mod credentials;
@@ -58,6 +59,7 @@ pub struct Reader {
     folder: Arc<DataFolder>,
     settings: Arc<Settings>,
     surroundings: Arc<tokio::sync::OnceCell<surroundings::Surroundings>>,
+    bases: bases::Bases,
 }
 
 /// A factory that owns its data folder. Cheap to clone; the folder is given up when the last clone is dropped or by
@@ -144,6 +146,11 @@ impl Factory {
     /// Returns whether any run is being worked on in this process.
     pub fn is_working(&self) -> bool {
         self.inner.workers.any()
+    }
+
+    /// Returns how many runs are being worked on in this process.
+    pub fn workers(&self) -> usize {
+        self.inner.workers.count()
     }
 
     fn operator(&self) -> Actor {

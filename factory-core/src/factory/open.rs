@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 
+use super::bases::Bases;
 use super::models::Models;
 use super::workers::{Workers, release_orphans};
 use super::{Factory, Inner, Reader};
@@ -67,6 +68,7 @@ impl Reader {
             folder: Arc::new(folder),
             settings: Arc::new(settings),
             surroundings: Arc::default(),
+            bases: Bases::default(),
         })
     }
 }

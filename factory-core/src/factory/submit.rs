@@ -108,7 +108,7 @@ impl Factory {
         }
         self.inner.reader.models.open(&spec.model)?;
         let base = if let Some(base) = spec.base.take() {
-            self.take_in(project, &base).await?;
+            self.inner.reader.take_in(project, &base).await?;
             base
         } else {
             let name = spec.base_ref.as_ref().or(project.settings.base_ref.as_ref());
@@ -116,7 +116,8 @@ impl Factory {
             if let Some(base) = bases.get(&place) {
                 base.clone()
             } else {
-                let base = self.base(project, place.1.as_deref()).await?;
+                let name = place.1.as_deref().unwrap_or("HEAD");
+                let base = self.inner.reader.base(project, name).await?;
                 bases.insert(place, base.clone());
                 base
             }
@@ -136,28 +137,6 @@ impl Factory {
             event: NewEvent::by(self.operator(), EventKind::from(created)),
             at: self.inner.journal.now(),
         })
-    }
-
-    /// Returns the commit that the ref leads to, once it lies in the factory's own store.
-    async fn base(&self, project: &Project, name: Option<&str>) -> Result<CommitId, Error> {
-        let repository = &project.local_path;
-        let base = self
-            .inner
-            .reader
-            .vcs
-            .resolve(repository, name.unwrap_or("HEAD"))
-            .await?;
-        self.take_in(project, &base).await?;
-        Ok(base)
-    }
-
-    /// Copies a commit into the factory's own store, and refuses one without the project's folder.
-    async fn take_in(&self, project: &Project, base: &CommitId) -> Result<(), Error> {
-        let reader = &self.inner.reader;
-        let store = crate::agent::store_of(&reader.folder.project(project.id));
-        reader.vcs.fetch(&store, &project.local_path, base).await?;
-        let tree = reader.vcs.tree_of(&store, base).await?;
-        reader.check_folder(project, &tree).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{Factory, make_folder};
 use crate::agent;
@@ -12,6 +13,7 @@ use crate::error::Error;
 use crate::gate::{Closing, Gate};
 use crate::model::{Fence, ProjectId, Run, RunId};
 use crate::scheduler::Load;
+use crate::spans;
 use crate::store::Claimable;
 
 /// How long to wait before looking again at a run whose claim is being put down.
@@ -185,12 +187,16 @@ impl Factory {
     }
 
     async fn work(&self, equipment: agent::Equipment, run: RunId, fence: Fence, gate: Arc<Gate>) {
-        let driven = tokio::spawn(agent::drive(equipment, run, fence, gate)).await;
+        let span = spans::run(run, fence);
+        let driven = agent::drive(equipment, run, fence, gate).instrument(span.clone());
+        let driven = tokio::spawn(driven).await;
         let error = match driven {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
             Err(panic) => Error::Internal(format!("the run's worker panicked: {panic}")),
         };
+        spans::failed(&span);
+        drop(span);
         tracing::error!(run = %run, error = %crate::chain::chain(&error), "the run cannot go on");
         for _ in 0..agent::PARK_TRIES {
             match agent::park_failed(&self.inner.journal, run, fence, &error).await {

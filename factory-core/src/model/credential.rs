@@ -5,13 +5,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CredentialId, InvalidId, Role, Timestamp};
 
 /// What a credential is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
     /// The token of whoever owns the data folder, which lies in a file there.
@@ -89,7 +90,7 @@ impl fmt::Debug for SecretHash {
 }
 
 /// A secret on its way to whoever it was made for. It is shown once and kept nowhere, and no debug output has it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CredentialSecret(String);
 

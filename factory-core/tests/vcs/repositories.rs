@@ -288,6 +288,40 @@ async fn names_lead_to_commits() {
     assert_eq!(error.to_string(), "`--output=pwn` is not an acceptable ref name");
 }
 
+#[tokio::test]
+async fn a_name_leads_where_it_leads_now_and_in_a_known_format_alone() {
+    let fixture = Fixture::new();
+    let resolve = async |name: &str| fixture.git.resolve(&fixture.repository(), name).await;
+    fixture.plain(&["tag", "-a", "-m", "x", "v1"]);
+    for round in 0..3 {
+        fixture.write("a.txt", format!("{round}\n"));
+        let commit = fixture.commit_all("Next");
+        fixture.plain(&["tag", "-f", "-a", "-m", "x", "v1"]);
+        for name in [
+            "HEAD",
+            "main",
+            "v1",
+            "refs/tags/v1",
+            "HEAD",
+            "v1",
+            commit.as_str(),
+        ] {
+            assert_eq!(resolve(name).await.unwrap(), commit, "{name}");
+        }
+        fixture.plain(&["pack-refs", "--all"]);
+        assert_eq!(resolve("v1").await.unwrap(), commit);
+    }
+    fixture.plain(&["config", "core.repositoryFormatVersion", "1"]);
+    fixture.plain(&["config", "extensions.noop", "x"]);
+    resolve("main").await.unwrap();
+    // Git itself would refuse to set it.
+    let config = fixture.repository().join(".git/config");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("noop", "future")).unwrap();
+    let error = resolve("main").await.unwrap_err().to_string();
+    assert!(error.contains("extension `future`"), "{error}");
+}
+
 #[test]
 fn the_program_describes_itself() {
     let fixture = Fixture::empty();

@@ -1,5 +1,10 @@
 //! What the operator is asked, over all runs and of one, and the decisions.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "an operation's parameters are its arguments"
+)]
+
 use factory_core::Factory;
 use factory_core::factory::Verdict;
 use factory_core::model::{Approval, ApprovalId, ApprovalSubject, RunId, TreeId};

@@ -11,10 +11,10 @@ use crate::problem::Problem;
 const CHECK: usize = 6;
 
 /// Returns the cursor of the page after the item `last` of the list that `list` names, its filters included.
-pub(crate) fn write(list: &str, last: impl std::fmt::Display) -> String {
-    let last = last.to_string();
-    let mut bytes = check(list, &last).to_vec();
-    bytes.extend(last.bytes());
+pub(crate) fn write(list: &str, item: impl std::fmt::Display) -> String {
+    let item = item.to_string();
+    let mut bytes = checksum(list, &item).to_vec();
+    bytes.extend(item.bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -27,23 +27,23 @@ pub(crate) fn read<T: std::str::FromStr>(list: &str, cursor: &str) -> Result<T, 
             .at("query:cursor", "not a cursor of this list")
     };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
-    let (given, last) = bytes.split_at_checked(CHECK).ok_or_else(refused)?;
-    let last = std::str::from_utf8(last).map_err(|_| refused())?;
-    if given != check(list, last) {
+    let (given, item) = bytes.split_at_checked(CHECK).ok_or_else(refused)?;
+    let item = std::str::from_utf8(item).map_err(|_| refused())?;
+    if given != checksum(list, item) {
         return Err(refused());
     }
-    last.parse().map_err(|_| refused())
+    item.parse().map_err(|_| refused())
 }
 
-fn check(list: &str, last: &str) -> [u8; CHECK] {
+fn checksum(list: &str, item: &str) -> [u8; CHECK] {
     let hash = Sha256::new()
         .chain_update(list)
         .chain_update([0])
-        .chain_update(last)
+        .chain_update(item)
         .finalize();
-    let mut check = [0; CHECK];
-    check.copy_from_slice(&hash[..CHECK]);
-    check
+    let mut sum = [0; CHECK];
+    sum.copy_from_slice(&hash[..CHECK]);
+    sum
 }
 
 #[cfg(test)]

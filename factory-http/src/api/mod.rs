@@ -15,6 +15,7 @@ mod run;
 mod runs;
 mod service;
 mod steering;
+mod tokens;
 mod usage;
 
 use factory_core::Settings;
@@ -30,6 +31,7 @@ use self::review::ReviewApi;
 use self::runs::RunsApi;
 use self::service::ServiceApi;
 use self::steering::SteeringApi;
+use self::tokens::TokensApi;
 use self::usage::UsageApi;
 
 /// What the operations are about.
@@ -39,7 +41,7 @@ enum Tag {
     Projects,
     /// Goals on their way to an approved commit.
     Runs,
-    /// What happened, in order. Live streams of it are described by the AsyncAPI document, `/asyncapi.json`.
+    /// What happened, in order. Live streams of it are described by the `AsyncAPI` document, `/asyncapi.json`.
     Events,
     /// What a run has made so far.
     Review,
@@ -47,6 +49,8 @@ enum Tag {
     Approvals,
     /// What was spent.
     Usage,
+    /// What lets programs and browsers in.
+    Tokens,
     /// What the endpoints have, and getting, trying and removing it.
     Models,
     /// The server itself.
@@ -81,6 +85,7 @@ pub(crate) type Api = (
     ApprovalsApi,
     ModelsApi,
     UsageApi,
+    TokensApi,
     ServiceApi,
 );
 
@@ -95,6 +100,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         ApprovalsApi,
         ModelsApi,
         UsageApi,
+        TokensApi,
         ServiceApi,
     );
     OpenApiService::new(api, "AI Dev Factory", env!("CARGO_PKG_VERSION"))
@@ -115,6 +121,8 @@ pub(crate) fn describe_answers(generator: &mut SchemaGenerator) {
     generator.subschema_for::<factory_core::vcs::FilePatch>();
     generator.subschema_for::<payload::Page<factory_core::model::Approval>>();
     generator.subschema_for::<payload::Page<factory_core::store::UsageTotal>>();
+    generator.subschema_for::<payload::Page<factory_core::factory::credentials::CredentialView>>();
+    generator.subschema_for::<factory_core::factory::credentials::IssuedCredential>();
     generator.subschema_for::<models::Models>();
     generator.subschema_for::<models::PullList>();
     generator.subschema_for::<crate::pulls::Pull>();
@@ -135,5 +143,6 @@ pub(crate) fn describe_bodies(generator: &mut SchemaGenerator) {
     generator.subschema_for::<steering::NewFork>();
     generator.subschema_for::<review::NewComment>();
     generator.subschema_for::<approvals::NewDecision>();
+    generator.subschema_for::<tokens::TokenToMake>();
     generator.subschema_for::<models::ModelName>();
 }

@@ -1,5 +1,10 @@
 //! Models: what the endpoints have, and getting, trying and removing them.
 
+#![expect(
+    clippy::unused_async,
+    reason = "operations are async, whether or not they wait"
+)]
+
 use factory_core::Factory;
 use factory_core::factory::{EndpointModels, ProbedModel};
 use poem::web::Data;

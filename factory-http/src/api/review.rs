@@ -1,5 +1,10 @@
 //! What a run has made so far: its plan, its checks, its checkpoints, its changes, and what was said of them.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "an operation's parameters are its arguments"
+)]
+
 use factory_core::Factory;
 use factory_core::factory::{CheckView, CheckpointView, CommentView, DiffRange, StepView};
 use factory_core::model::{Comment, RunId, Seq, Side, TreeId};

@@ -1,5 +1,10 @@
 //! The server itself: whether it lives, whether it works, and what it is.
 
+#![expect(
+    clippy::unused_async,
+    reason = "operations are async, whether or not they wait"
+)]
+
 use factory_core::Factory;
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -39,7 +44,8 @@ pub(crate) struct Version {
     /// The program.
     name: String,
     /// Its version.
-    version: String,
+    #[serde(rename = "version")]
+    program: String,
     /// The version of the words that models are given.
     prompts: String,
 }
@@ -85,7 +91,7 @@ impl ServiceApi {
     async fn version(&self, _caller: Viewer) -> Reply<Version> {
         Reply::new(Version {
             name: "factory".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
             prompts: Factory::prompt_version(),
         })
     }

@@ -1,5 +1,10 @@
 //! What was spent, by day, project or model.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "an operation's parameters are its arguments"
+)]
+
 use factory_core::Factory;
 use factory_core::model::ProjectId;
 use factory_core::store::{UsageFilter, UsageGroup, UsageTotal};

@@ -37,6 +37,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
+use crate::observe::{LogForm, Logs, Loudness};
 use crate::render::output::{self, Form, Output, Terminal};
 use crate::server::Listening;
 
@@ -50,7 +51,10 @@ FACTORY_BUDGET_CALLS, _TOKENS, _TIME, _TURNS, FACTORY_LIMITS_CHECK (how long one
 FACTORY_SERVER_LISTEN, _CONSOLE, _PUBLIC_URL, then flags. The server has a table there: [server] with listen, console, \
 hosts, public_url, tls_cert, tls_key, allow_plain_http. \
 Model servers are tables there: [endpoint.NAME] with kind (ollama, openai, anthropic), url, key_env or key_file, \
-headers, ca, context, protocol, price, parallel.";
+headers, ca, context, protocol, price, parallel.
+
+The log goes to standard error: FACTORY_LOG says how much (error, warn, info, debug, or levels by target), \
+FACTORY_LOG_FORMAT how (text, json).";
 
 /// A goal becomes an approved commit: an agent works on it in a checkout of its own, your checks prove the result, you
 /// decide.
@@ -144,6 +148,7 @@ struct Context {
     settings: Settings,
     listening: Listening,
     limits: Limits,
+    log_form: LogForm,
     flags: Flags,
     output: Output,
     terminal: Terminal,
@@ -179,7 +184,17 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> Exit {
 }
 
 fn start(cli: Cli, environment: Environment, form: Form) -> Result<Exit, Failure> {
-    log_to_standard_error(&environment);
+    let loudness = match cli.command {
+        Command::Serve(_) => Loudness::Server,
+        _ => Loudness::Command,
+    };
+    let logs = Logs::start(&environment, loudness)?;
+    let exit = work(cli, environment, form, logs.form());
+    logs.end();
+    exit
+}
+
+fn work(cli: Cli, environment: Environment, form: Form, log_form: LogForm) -> Result<Exit, Failure> {
     let flags = Flags {
         data_dir: cli.global.data_dir,
         database: cli.global.database,
@@ -191,6 +206,7 @@ fn start(cli: Cli, environment: Environment, form: Form) -> Result<Exit, Failure
         settings: configuration.settings,
         listening: configuration.listening,
         limits: configuration.limits,
+        log_form,
         flags,
         output: Output::new(form),
         interrupts: None,
@@ -203,17 +219,6 @@ fn start(cli: Cli, environment: Environment, form: Form) -> Result<Exit, Failure
     // A blocking call that nobody waits for any more, as a read of the terminal, must not hold the end up.
     runtime.shutdown_background();
     exit
-}
-
-/// Lets warnings through, or what `FACTORY_LOG` asks for.
-fn log_to_standard_error(environment: &Environment) {
-    let wanted = environment.variable("FACTORY_LOG").unwrap_or("error");
-    let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_default();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
 }
 
 async fn dispatch(command: Command, mut context: Context) -> Result<Exit, Failure> {

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::guard::RouteLimits;
 use crate::live::Live;
+use crate::observe::{LogForm, Metrics, Watcher};
 use crate::pulls::Pulls;
 use crate::render::output;
 use crate::server::{self, ListenFlags, Listeners, Serving};
@@ -40,19 +41,26 @@ impl Serve {
                 .ok_or_else(|| Failure::failed("internal error: no owner"))?;
             let listeners = Listeners::bind(&listening).await?;
             session.announce_console(listeners.console.url.clone());
-            output::remark(&format!("API      {}", listeners.api.url));
-            output::remark(&format!("console  {}", listeners.console.url));
-            output::remark(
-                "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
-            );
+            if context.log_form == LogForm::Text {
+                output::remark(&format!("API      {}", listeners.api.url));
+                output::remark(&format!("console  {}", listeners.console.url));
+                output::remark(
+                    "`factory login` opens the console, `factory token` prints the token; Ctrl-C ends",
+                );
+            }
             let ending = CancellationToken::new();
+            let metrics = Metrics::new();
             let app = App {
                 factory: factory.clone(),
                 defaults: Defaults::from(&context.settings),
                 pulls: Pulls::default(),
-                live: Live::until(ending.clone()),
+                live: Live::until(ending.clone(), metrics.clone()),
+                metrics: metrics.clone(),
             };
             let pulls = app.pulls.clone();
+            let routes = app.routes();
+            let watcher = Watcher::begin(&factory, metrics.clone()).await?;
+            tokio::spawn(watcher.run());
             let working = tokio::spawn({
                 let (factory, limits) = (factory.clone(), context.limits.clone());
                 async move { factory.work_queue(limits).await }
@@ -60,16 +68,30 @@ impl Serve {
             let forgetting = tokio::spawn(forget_old_keys(factory.clone()));
             let credentials = factory.credentials().await?.clone();
             credentials.owner_token().await?;
-            let serving = Serving::new(credentials, limits);
+            let serving = Serving {
+                docs: App::docs(),
+                failures: listening.failures,
+                ..Serving::new(credentials, limits, routes.table, metrics.clone())
+            };
             let told = ending.clone();
             tokio::spawn(async move {
                 interrupts.first().await;
+                tracing::info!("the server was told to end");
                 told.cancel();
             });
-            server::serve(listeners, app.routes(), serving, ending).await;
+            tokio::spawn(metrics.keep_up(ending.clone()));
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                api = listeners.api.url,
+                console = listeners.console.url,
+                data_folder = %context.settings.data_folder.display(),
+                "the server is ready"
+            );
+            server::serve(listeners, routes.endpoint, serving, ending).await;
             pulls.end();
             forgetting.abort();
             working.abort();
+            tracing::info!("the server serves no more");
             Ok(Exit::Complete)
         })
         .await

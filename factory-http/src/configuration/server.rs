@@ -1,11 +1,12 @@
 //! The table `[server]` of `factory.toml`: where the server listens and under which names it is reached.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
 use super::secrets::Sources;
-use crate::guard::{Site, host_and_port};
+use crate::guard::{FailureQuota, Site, host_and_port};
 use crate::server::{Listening, PlainHttp, TlsFiles};
 
 /// The table.
@@ -19,6 +20,8 @@ pub(super) struct ServerTable {
     tls_cert: Option<String>,
     tls_key: Option<String>,
     allow_plain_http: bool,
+    /// How many failed authentications of an address are answered in full at once; one a second more after that.
+    failures: Option<NonZeroU32>,
 }
 
 impl ServerTable {
@@ -53,6 +56,10 @@ impl ServerTable {
             hosts: self.hosts,
             public_url: public_url.transpose()?,
             tls,
+            failures: self.failures.map_or(default.failures, |burst| FailureQuota {
+                burst,
+                ..default.failures
+            }),
             plain_http: if self.allow_plain_http {
                 PlainHttp::Anywhere
             } else {
@@ -121,6 +128,7 @@ mod tests {
                 key: "/home/ann/key.pem".into(),
             }),
             plain_http: PlainHttp::Loopback,
+            ..Listening::default()
         };
         assert_eq!(read(toml), Ok(expected));
     }

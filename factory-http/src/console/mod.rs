@@ -6,13 +6,29 @@ mod session;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, Route, RouteMethod};
+use poem::{Endpoint, Request, Response, Route, RouteMethod};
 
 use crate::guard::{Demand, Front, Gate, GateSettings, Shown};
+use crate::observe::RouteTable;
+
+/// Returns every route of the browser's port, where the API has these.
+pub(crate) fn table(api: &RouteTable) -> RouteTable {
+    let session = api
+        .under("/api")
+        .with("/api/session", ["GET", "POST", "DELETE"])
+        .with("/docs", ["GET", "HEAD"]);
+    pages::PAGES
+        .iter()
+        .fold(session, |table, page| table.with(page.path, ["GET", "HEAD"]))
+}
 
 /// Returns everything that the browser's port serves. `api` is the API without any guard; `settings` are those of the
-/// gate before it, whatever they demand.
-pub(crate) fn routes<E: Endpoint + 'static>(api: E, settings: &GateSettings) -> impl Endpoint + use<E> {
+/// gate before it, whatever they demand; `docs` is the page that describes the API, which says nothing that is not public.
+pub(crate) fn routes<E: Endpoint + 'static>(
+    api: E,
+    settings: &GateSettings,
+    docs: Arc<str>,
+) -> impl Endpoint + use<E> {
     let with = |demand| GateSettings {
         demand,
         ..settings.clone()
@@ -27,5 +43,21 @@ pub(crate) fn routes<E: Endpoint + 'static>(api: E, settings: &GateSettings) -> 
     for page in pages::PAGES {
         routes = routes.at(page.path, RouteMethod::new().get(page).head(page));
     }
+    let docs = Docs(docs);
+    let routes = routes.at("/docs", RouteMethod::new().get(docs.clone()).head(docs));
     Front::new(routes, Arc::clone(&settings.sites), Shown::Page)
+}
+
+/// The page that describes the API.
+#[derive(Debug, Clone)]
+struct Docs(Arc<str>);
+
+impl Endpoint for Docs {
+    type Output = Response;
+
+    async fn call(&self, _request: Request) -> poem::Result<Response> {
+        Ok(Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .body(self.0.to_string()))
+    }
 }

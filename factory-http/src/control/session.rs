@@ -116,13 +116,29 @@ impl Session {
         self.owner.as_ref().map(|owner| owner.factory.clone())
     }
 
-    /// Becomes the owner, or fails where another process is.
+    /// Becomes the owner, or fails where another process is. One that speaks to nobody is waited for: it is about to end, or
+    /// was killed and a child of its, not begun yet, holds what it held.
     pub(crate) async fn own(&mut self) -> Result<(), Failure> {
-        if self.owner.is_none() {
-            let factory = Factory::open(self.settings.clone()).await?;
-            self.take(factory).await?;
+        if self.owner.is_some() {
+            return Ok(());
         }
-        Ok(())
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Box::pin(Factory::open(self.settings.clone())).await {
+                Ok(factory) => {
+                    self.take(factory).await?;
+                    return Ok(());
+                }
+                Err(error @ Error::Owned { .. }) => {
+                    let speaks = Client::connect(&self.settings.data_folder).await?.is_some();
+                    if speaks || Instant::now() >= deadline {
+                        return Err(error.into());
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Returns a way to whoever owns the data folder: this process, if nobody else does.

@@ -16,7 +16,7 @@ use crate::problem::Problem;
 const TIDY_EVERY: u32 = 1024;
 
 /// How many failures are answered in full.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FailureQuota {
     /// At once.
     pub(crate) burst: NonZeroU32,

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::credential::{self, Found};
 use super::failures::Failures;
 use super::limits::RouteLimits;
-use super::principal::Principal;
+use super::principal::{Asker, Principal};
 use super::sites::Sites;
 use super::{body, origin};
 use crate::problem::Problem;
@@ -70,11 +70,15 @@ impl<E: Endpoint> Gate<E> {
         let found = credential::find(request, settings.demand, &settings.cookie, &settings.credentials);
         match found {
             Found::Holder(holder) => {
-                request.extensions_mut().insert(Principal {
+                let principal = Principal {
                     name: Arc::clone(&holder.name),
                     role: holder.role,
                     ended: holder.ended.clone(),
-                });
+                };
+                if let Some(asker) = request.extensions().get::<Asker>() {
+                    asker.is(&principal);
+                }
+                request.extensions_mut().insert(principal);
                 request.extensions_mut().insert(holder);
             }
             Found::Nothing if settings.demand == Demand::Nothing => {}

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use poem::http::Method;
-
 /// The bounds of one route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RouteLimits {
@@ -22,12 +20,5 @@ impl Default for RouteLimits {
             body_within: Duration::from_secs(30),
             answer_within: Duration::from_mins(2),
         }
-    }
-}
-
-impl RouteLimits {
-    /// Returns the same bounds for every route.
-    pub(crate) fn alike(_method: &Method, _path: &str) -> Self {
-        Self::default()
     }
 }

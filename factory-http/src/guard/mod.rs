@@ -22,7 +22,7 @@ pub(crate) use front::Front;
 pub(crate) use gate::{Demand, Gate, GateSettings};
 pub(crate) use headers::Shown;
 pub(crate) use limits::RouteLimits;
-pub(crate) use principal::{Admin, Operator, Principal, Viewer};
+pub(crate) use principal::{Admin, Asker, Operator, Principal, Viewer};
 pub(crate) use sites::{Scheme, Site, Sites, host_and_port};
 
 /// The subprotocol that sockets select, so that browsers, which offer it beside their page's secret, accept the answer.

@@ -1,6 +1,6 @@
 //! Who asks: the holder of a credential, as the guard found it, for as long as the credential holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use factory_core::model::Role;
 use poem::http::StatusCode;
@@ -42,6 +42,23 @@ impl Principal {
                 "no credential came with the request",
             )
         })
+    }
+}
+
+/// Where the guard leaves the name of who asks for layers that stand outside of it: the log names them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asker(Arc<OnceLock<Arc<str>>>);
+
+impl Asker {
+    /// Returns the name, once the guard has found it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.get().map(|name| &**name)
+    }
+
+    /// Leaves the name.
+    pub(crate) fn is(&self, principal: &Principal) {
+        // Another gate before this one would have found the same.
+        let _ = self.0.set(Arc::clone(&principal.name));
     }
 }
 

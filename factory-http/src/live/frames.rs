@@ -119,3 +119,16 @@ pub(crate) fn frame_schemas(generator: &mut SchemaGenerator) -> [(&'static str, 
         ("bye", generator.subschema_for::<Bye<'_>>()),
     ]
 }
+
+/// One frame of each kind, for whoever holds the document to what is sent.
+#[cfg(test)]
+pub(crate) fn sample_frames(published: &Published) -> [(&'static str, String); 5] {
+    let bye = Bye::new(super::Close::Restart, "7".to_owned());
+    [
+        ("hello", json(&Hello::new("0".to_owned(), "7".to_owned()))),
+        ("event", event(published, "1")),
+        ("delta", delta(RunId(1), "text")),
+        ("heartbeat", heartbeat()),
+        ("bye", json(&bye)),
+    ]
+}

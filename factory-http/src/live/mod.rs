@@ -11,50 +11,33 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use poem::{Route, get};
 use tokio_util::sync::CancellationToken;
 
+use crate::observe::{LiveClient, LiveKind, Metrics};
+
 pub(crate) use close::Close;
 pub(crate) use frames::frame_schemas;
+#[cfg(test)]
+pub(crate) use frames::sample_frames;
 
 /// What live connections share. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Live {
     /// Cancelled when the server ends: all are told.
     pub(crate) ending: CancellationToken,
-    clients: Arc<AtomicUsize>,
+    metrics: Metrics,
 }
 
 impl Live {
-    /// Returns what ends with `ending`.
-    pub(crate) fn until(ending: CancellationToken) -> Self {
-        Self {
-            ending,
-            clients: Arc::default(),
-        }
+    /// Returns what ends with `ending`, and is counted by `metrics`.
+    pub(crate) fn until(ending: CancellationToken, metrics: Metrics) -> Self {
+        Self { ending, metrics }
     }
 
-    /// Returns how many are connected.
-    pub(crate) fn clients(&self) -> usize {
-        self.clients.load(Ordering::Relaxed)
-    }
-
-    fn join(&self) -> Joined {
-        self.clients.fetch_add(1, Ordering::Relaxed);
-        Joined(Arc::clone(&self.clients))
-    }
-}
-
-/// One that is connected, until it is dropped.
-#[derive(Debug)]
-struct Joined(Arc<AtomicUsize>);
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    /// Counts one more, until what is returned is dropped.
+    fn join(&self, kind: LiveKind) -> LiveClient {
+        self.metrics.live_client(kind)
     }
 }
 

@@ -12,8 +12,9 @@ use poem::{IntoResponse, Request, RequestBody, Response, handler};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::place::Place;
-use super::{Close, Joined, Live, frames};
+use super::{Close, Live, frames};
 use crate::guard::{Principal, SOCKET_PROTOCOL, Viewer};
+use crate::observe::{LiveClient, LiveKind};
 
 /// How often a client hears that the server lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -80,7 +81,7 @@ async fn upgrade(
         .protocols([SOCKET_PROTOCOL])
         .config(config)
         .on_upgrade(move |socket| async move {
-            let joined = live.join();
+            let joined = live.join(LiveKind::Socket);
             Session {
                 socket,
                 place,
@@ -108,7 +109,7 @@ struct Session {
     gathered: Option<(RunId, String, Instant)>,
     /// How many messages the client sent since the last heartbeat.
     heard: u32,
-    _joined: Joined,
+    _joined: LiveClient,
 }
 
 /// Why a session goes no further.
@@ -155,7 +156,7 @@ impl Session {
                 biased;
                 () = ending.cancelled() => return Err(Over::Close(Close::Restart)),
                 () = ended.cancelled() => return Err(Over::Close(Close::Unauthenticated)),
-                message = self.socket.next() => self.hear(message)?,
+                message = self.socket.next() => self.hear(message.as_ref())?,
                 _ = heartbeat.tick() => {
                     self.heard = 0;
                     self.send(frames::heartbeat()).await?;
@@ -248,7 +249,7 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, message: Option<std::io::Result<Message>>) -> Result<(), Over> {
+    fn hear(&mut self, message: Option<&std::io::Result<Message>>) -> Result<(), Over> {
         match message {
             None | Some(Err(_) | Ok(Message::Close(_))) => Err(Over::Gone),
             Some(Ok(_)) => {

@@ -12,8 +12,9 @@ use poem::{Body, Request, Response, handler};
 use tokio::time::{Instant, sleep_until};
 
 use super::place::Place;
-use super::{Close, Joined, Live, frames};
+use super::{Close, Live, frames};
 use crate::guard::{Principal, Viewer};
+use crate::observe::{LiveClient, LiveKind};
 
 /// How often a client hears that the server lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -52,7 +53,7 @@ fn respond(place: Place, principal: Principal, factory: &Factory, live: &Live) -
         live: live.clone(),
         opening: Some(opening),
         over: false,
-        _joined: live.join(),
+        _joined: live.join(LiveKind::Stream),
     };
     let parts = stream::unfold(telling, async |mut telling| {
         let part = telling.next().await?;
@@ -73,7 +74,7 @@ struct Telling {
     live: Live,
     opening: Option<String>,
     over: bool,
-    _joined: Joined,
+    _joined: LiveClient,
 }
 
 impl Telling {
@@ -97,31 +98,29 @@ impl Telling {
 
     async fn part(&mut self) -> Result<String, Close> {
         let heartbeat = Instant::now() + HEARTBEAT;
-        loop {
-            if let Some(published) = self
-                .place
-                .feed
-                .next_stored()
-                .await
-                .map_err(|error| failed(&error))?
-            {
-                return Ok(self.event(&published));
-            }
-            self.end_if_final().await?;
-            let (ending, ended) = (self.live.ending.clone(), self.principal.ended.clone());
-            tokio::select! {
-                biased;
-                () = ending.cancelled() => return Err(Close::Restart),
-                () = ended.cancelled() => return Err(Close::Unauthenticated),
-                () = sleep_until(heartbeat) => return Ok(": heartbeat\n\n".to_owned()),
-                told = self.place.feed.next() => match told.map_err(|error| failed(&error))? {
-                    Some(Told::Event(published)) => return Ok(self.event(&published)),
-                    Some(Told::Delta { run_id, text }) => {
-                        return Ok(format!("event: delta\ndata: {}\n\n", frames::delta(run_id, &text)));
-                    }
-                    None => return Err(Close::Restart),
-                },
-            }
+        if let Some(published) = self
+            .place
+            .feed
+            .next_stored()
+            .await
+            .map_err(|error| failed(&error))?
+        {
+            return Ok(self.event(&published));
+        }
+        self.end_if_final().await?;
+        let (ending, ended) = (self.live.ending.clone(), self.principal.ended.clone());
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => Err(Close::Restart),
+            () = ended.cancelled() => Err(Close::Unauthenticated),
+            () = sleep_until(heartbeat) => Ok(": heartbeat\n\n".to_owned()),
+            told = self.place.feed.next() => match told.map_err(|error| failed(&error))? {
+                Some(Told::Event(published)) => Ok(self.event(&published)),
+                Some(Told::Delta { run_id, text }) => {
+                    Ok(format!("event: delta\ndata: {}\n\n", frames::delta(run_id, &text)))
+                }
+                None => Err(Close::Restart),
+            },
         }
     }
 

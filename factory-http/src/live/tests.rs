@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Live;
 use crate::guard::Principal;
+use crate::observe::Metrics;
 use crate::problem::Explained;
 
 /// Far longer than anything here takes.
@@ -28,7 +29,7 @@ struct Station {
     ending: CancellationToken,
     /// The credential of every client.
     ended: CancellationToken,
-    live: Live,
+    metrics: Metrics,
     _folder: tempfile::TempDir,
 }
 
@@ -55,7 +56,8 @@ impl Station {
         };
         factory.add_project(add).await.unwrap();
         let (ending, ended) = (CancellationToken::new(), CancellationToken::new());
-        let live = Live::until(ending.clone());
+        let metrics = Metrics::new();
+        let live = Live::until(ending.clone(), metrics.clone());
         let principal = Principal {
             name: "ann".into(),
             role: Role::Viewer,
@@ -63,7 +65,7 @@ impl Station {
         };
         let routes = super::routes(Route::new())
             .data(factory.clone())
-            .data(live.clone())
+            .data(live)
             .before(move |mut request: poem::Request| {
                 request.extensions_mut().insert(principal.clone());
                 async move { Ok(request) }
@@ -77,7 +79,7 @@ impl Station {
             address,
             ending,
             ended,
-            live,
+            metrics,
             _folder: folder,
         }
     }
@@ -294,7 +296,11 @@ async fn a_stream_ends_with_its_run_unless_it_is_to_stay() {
     assert_eq!(stays.next().await.unwrap()["code"], 1012);
     assert_eq!(stays.next().await.unwrap_err(), 1012);
     let gone = async {
-        while station.live.clients() > 0 {
+        while !station
+            .metrics
+            .render()
+            .contains("factory_live_clients{kind=\"websocket\"} 0\n")
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -1,6 +1,7 @@
 //! What the server answers when it does not do what was asked: `application/problem+json`, RFC 9457, whatever went
 //! wrong and wherever.
 
+pub(crate) mod codes;
 mod of_core;
 mod of_http;
 
@@ -9,10 +10,10 @@ use poem::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use of_http::{Explained, Methods};
+pub(crate) use of_http::Explained;
 
 /// Where the kinds of problems are described, relative to the server.
-const TYPES: &str = "/docs/problems#";
+const TYPES: &str = "/docs#problem-";
 
 /// The media type of problems.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -26,9 +27,12 @@ pub(crate) struct FieldError {
     pub(crate) message: String,
 }
 
-/// Why something was not done.
+/// Why something was not done. One word in size, because every operation may return it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -36,6 +40,16 @@ pub(crate) struct Problem {
     allowed: Option<Vec<String>>,
     retry_after: Option<u64>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+/// What a response says to the log, where the server did not do what it should have done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Defect {
+    /// The problem's word.
+    pub(crate) code: &'static str,
+    /// What led to it.
+    pub(crate) cause: String,
 }
 
 /// The body as it is sent.
@@ -68,7 +82,8 @@ pub(crate) struct ProblemBody {
 impl Problem {
     /// Returns a problem of this kind. `detail` says what happened, on what, and what to do.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        debug_assert!(codes::is_known(code), "`{code}` is not in the list of problems");
+        Self(Box::new(Parts {
             status,
             code,
             detail: detail.into(),
@@ -76,13 +91,14 @@ impl Problem {
             allowed: None,
             retry_after: None,
             headers: Vec::new(),
-        }
+            cause: None,
+        }))
     }
 
     /// Returns the problem with the part of the request that cannot be used.
     #[must_use]
     pub(crate) fn at(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        self.errors.push(FieldError {
+        self.0.errors.push(FieldError {
             pointer: pointer.into(),
             message: message.into(),
         });
@@ -92,52 +108,69 @@ impl Problem {
     /// Returns the problem with the seconds after which the same request may succeed.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
     }
 
     /// Returns the problem with a header of its response.
     #[must_use]
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Returns the problem with what led to it, which the log is told and the client is not.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// Returns the status.
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Returns the response, which names the request by `request_id`.
     pub(crate) fn response(self, request_id: Option<&str>) -> Response {
+        let mut parts = *self.0;
+        let cause = parts.cause.take();
+        let defect = parts.status.is_server_error().then(|| Defect {
+            code: parts.code,
+            cause: cause.unwrap_or_else(|| parts.detail.clone()),
+        });
         let body = ProblemBody {
-            r#type: format!("{TYPES}{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("Problem").to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            code: self.code.to_owned(),
-            errors: self.errors,
-            allowed: self.allowed,
-            retryable: self.retry_after.is_some(),
+            r#type: format!("{TYPES}{}", parts.code),
+            title: parts.status.canonical_reason().unwrap_or("Problem").to_owned(),
+            status: parts.status.as_u16(),
+            detail: parts.detail,
+            code: parts.code.to_owned(),
+            errors: parts.errors,
+            allowed: parts.allowed,
+            retryable: parts.retry_after.is_some(),
             request_id: request_id.map(str::to_owned),
         };
         let body = serde_json::to_vec(&body).expect("a problem is a struct with text keys");
         let mut response = Response::builder()
-            .status(self.status)
+            .status(parts.status)
             .content_type(MEDIA_TYPE)
             .body(body);
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = parts.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        headers.extend(self.headers);
+        headers.extend(parts.headers);
+        if let Some(defect) = defect {
+            response.extensions_mut().insert(defect);
+        }
         response
     }
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.detail)
+        f.write_str(&self.0.detail)
     }
 }
 
@@ -145,7 +178,7 @@ impl std::error::Error for Problem {}
 
 impl poem::error::ResponseError for Problem {
     fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn as_response(&self) -> Response {

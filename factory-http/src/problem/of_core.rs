@@ -30,10 +30,10 @@ impl From<Error> for Problem {
         }
         let mut problem = Self::new(status, code, detail);
         if let Some(place) = place {
-            let message = problem.detail.clone();
+            let message = problem.0.detail.clone();
             problem = problem.at(format!("/runs/{place}"), message);
         }
-        problem.allowed = allowed;
+        problem.0.allowed = allowed;
         if matches!(
             status,
             StatusCode::INSUFFICIENT_STORAGE | StatusCode::SERVICE_UNAVAILABLE

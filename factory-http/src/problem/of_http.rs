@@ -11,22 +11,20 @@ use poem::{Endpoint, Error, IntoResponse as _, Request, Response};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
 
 use super::Problem;
+use crate::observe::RouteTable;
 use crate::request_id::RequestId;
-
-/// The methods that each path takes, as (`/runs/{run_id}`, [`GET`]).
-pub(crate) type Methods = Arc<Vec<(String, Vec<String>)>>;
 
 /// Wraps an endpoint so that whatever goes wrong in it is answered as a problem.
 #[derive(Debug)]
 pub(crate) struct Explained<E> {
     endpoint: E,
-    methods: Methods,
+    routes: Arc<RouteTable>,
 }
 
 impl<E> Explained<E> {
-    /// Wraps `endpoint`, whose paths take these methods.
-    pub(crate) fn new(endpoint: E, methods: Methods) -> Self {
-        Self { endpoint, methods }
+    /// Wraps `endpoint`, which has these routes.
+    pub(crate) fn new(endpoint: E, routes: Arc<RouteTable>) -> Self {
+        Self { endpoint, routes }
     }
 }
 
@@ -46,20 +44,20 @@ impl<E: Endpoint> Endpoint for Explained<E> {
                     .downcast_ref::<&str>()
                     .map(|text| (*text).to_owned())
                     .or_else(|| panic.downcast_ref::<String>().cloned());
-                tracing::error!(path, request_id = id, panic = said, "a request ended in a panic");
-                internal()
+                internal(format!("a panic: {}", said.as_deref().unwrap_or("of no text")))
             }
         };
         Ok(problem.response(id))
     }
 }
 
-fn internal() -> Problem {
+fn internal(cause: String) -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
         "a defect of the server; nothing that was stored is lost, and the log names the request",
     )
+    .because(cause)
 }
 
 impl Problem {
@@ -93,10 +91,7 @@ impl Problem {
                 "no_such_method",
                 "what is at this address does not answer to this method",
             ),
-            status if status.is_server_error() => {
-                tracing::error!(%error, "a request failed");
-                internal()
-            }
+            status if status.is_server_error() => internal(error.to_string()),
             status => Self::new(status, "bad_request", error.to_string()),
         }
     }
@@ -128,13 +123,11 @@ impl<E> Explained<E> {
             .at(format!("path:{name}"), reason);
         }
         if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            let named = format!("{{{}}}", error.name);
-            let is_of_path = self
-                .route(path)
-                .is_some_and(|(pattern, _)| pattern.contains(&named));
+            let route = self.routes.find(path);
+            let is_of_path = route.is_some_and(|route| route.parameters().any(|name| name == error.name));
             return Problem::of_parameter(if is_of_path { "path" } else { "query" }, error);
         }
-        if error.is::<PoemPathError>() && self.route(path).is_some() {
+        if error.is::<PoemPathError>() && self.routes.find(path).is_some() {
             let name = self.parameter(path, "param0");
             let detail = format!("`{name}` in the path is no text");
             return Problem::new(StatusCode::BAD_REQUEST, "bad_path", detail)
@@ -151,45 +144,18 @@ impl<E> Explained<E> {
         let place = name
             .strip_prefix("param")
             .and_then(|place| place.parse::<usize>().ok());
-        let named = place.and_then(|place| {
-            let (pattern, _) = self.route(path)?;
-            let mut names = pattern
-                .split('/')
-                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-            names.nth(place)
-        });
+        let named = place.and_then(|place| self.routes.find(path)?.parameters().nth(place));
         named.unwrap_or(name).to_owned()
     }
 
-    /// Returns the path's route: of several patterns the one that says most of it literally, as the router takes it.
-    fn route(&self, path: &str) -> Option<&(String, Vec<String>)> {
-        let known = self.methods.iter().filter(|(pattern, _)| is_of(pattern, path));
-        known.min_by_key(|(pattern, _)| pattern.matches('{').count())
-    }
-
     fn other_methods(&self, path: &str) -> Problem {
-        let known = self.route(path).map(|(_, methods)| methods.as_slice());
-        let mut methods: Vec<&str> = known.unwrap_or_default().iter().map(String::as_str).collect();
-        methods.sort_unstable();
-        let list = methods.join(", ");
+        let route = self.routes.find(path);
+        let list = route.map(|route| route.methods().join(", ")).unwrap_or_default();
         let detail = format!("`{path}` takes {list}");
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail);
         match HeaderValue::from_str(&list) {
             Ok(list) => problem.with_header(header::ALLOW, list),
             Err(_) => problem,
-        }
-    }
-}
-
-/// Returns whether the path is one of the pattern's.
-fn is_of(pattern: &str, path: &str) -> bool {
-    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(given))
-                if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
-            _ => return false,
         }
     }
 }
@@ -224,30 +190,6 @@ mod tests {
             ),
         ] {
             assert_eq!(plain(reason), expected);
-        }
-    }
-
-    #[test]
-    fn a_path_that_is_said_literally_is_taken_before_a_parameter() {
-        let route = |path: &str, method: &str| (path.to_owned(), vec![method.to_owned()]);
-        let methods = vec![route("/runs/{run_id}", "GET"), route("/runs/bulk", "POST")];
-        let explained = Explained::new((), Arc::new(methods));
-        let methods = |path: &str| explained.route(path).map(|(_, methods)| methods[0].clone());
-        assert_eq!(methods("/runs/bulk").as_deref(), Some("POST"));
-        assert_eq!(methods("/runs/7").as_deref(), Some("GET"));
-        assert_eq!(methods("/runs/7/pause"), None);
-    }
-
-    #[test]
-    fn a_path_is_matched_part_by_part() {
-        for (path, matches) in [
-            ("/runs/7", true),
-            ("/runs/x", true),
-            ("/runs/", false),
-            ("/runs", false),
-            ("/runs/7/events", false),
-        ] {
-            assert_eq!(is_of("/runs/{run_id}", path), matches, "{path}");
         }
     }
 }

@@ -16,6 +16,11 @@ pub(crate) fn block(text: &str) -> Cow<'_, str> {
     clean(text, Shape::Block)
 }
 
+/// Returns the text as one line that shows where line breaks and tabs were: for a log, which is searched.
+pub(crate) fn record(text: &str) -> Cow<'_, str> {
+    clean(text, Shape::Record)
+}
+
 /// Returns the text as one line of at most `most` characters, its end cut visibly.
 pub(crate) fn short(text: &str, most: usize) -> String {
     let line = line(text.trim());
@@ -53,6 +58,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
 enum Shape {
     Line,
     Block,
+    Record,
 }
 
 fn clean(text: &str, shape: Shape) -> Cow<'_, str> {
@@ -71,7 +77,11 @@ fn clean(text: &str, shape: Shape) -> Cow<'_, str> {
         rest = &rest[character.len_utf8()..];
         match character {
             '\r' if rest.starts_with('\n') => {}
-            layout if is_layout(layout) => safe.push(if shape == Shape::Block { layout } else { ' ' }),
+            layout if is_layout(layout) => match shape {
+                Shape::Line => safe.push(' '),
+                Shape::Block => safe.push(layout),
+                Shape::Record => safe.push_str(if layout == '\n' { "\\n" } else { "\\t" }),
+            },
             control if is_unsafe(control) => escape(&mut safe, control),
             plain => safe.push(plain),
         }
@@ -158,6 +168,7 @@ mod tests {
     fn layout_is_kept_where_it_is_wanted() {
         assert_eq!(block("a\tb\r\nc\n"), "a\tb\nc\n");
         assert_eq!(line("a\tb\r\nc\n"), "a b c ");
+        assert_eq!(record("a\tb\r\nc\n"), "a\\tb\\nc\\n");
         assert_eq!(short("  one two three ", 8), "one two…");
         assert_eq!(short("one", 3), "one");
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::failure::Failure;
-use crate::guard::{Scheme, Site};
+use crate::guard::{FailureQuota, Scheme, Site};
 
 /// Where and how to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct Listening {
     pub(crate) tls: Option<TlsFiles>,
     /// Whether others on the network may be served without TLS.
     pub(crate) plain_http: PlainHttp,
+    /// How many failed authentications are answered in full.
+    pub(crate) failures: FailureQuota,
 }
 
 /// A certificate and its key, as files (PEM).
@@ -51,6 +53,7 @@ impl Default for Listening {
             public_url: None,
             tls: None,
             plain_http: PlainHttp::default(),
+            failures: FailureQuota::default(),
         }
     }
 }

@@ -12,12 +12,13 @@ mod tls;
 use std::sync::Arc;
 
 use factory_core::factory::credentials::Credentials;
+use poem::Endpoint;
 use poem::http::Method;
-use poem::{Endpoint, EndpointExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::console;
 use crate::guard::{Demand, FailureQuota, Failures, Front, Gate, GateSettings, RouteLimits, Shown};
+use crate::observe::{Metrics, Observed, Requests, RouteTable};
 use crate::request_id::Named;
 
 pub(crate) use connection::ConnectionLimits;
@@ -32,6 +33,12 @@ pub(crate) struct Serving {
     pub(crate) credentials: Credentials,
     /// The bounds of a route, by its method and its path as the API has it.
     pub(crate) limits: fn(&Method, &str) -> RouteLimits,
+    /// The page that describes the API.
+    pub(crate) docs: Arc<str>,
+    /// The routes of the API.
+    pub(crate) routes: Arc<RouteTable>,
+    /// What requests are counted with.
+    pub(crate) metrics: Metrics,
     /// How many failed authentications are answered in full.
     pub(crate) failures: FailureQuota,
     /// How many connections there may be, and how long they are waited for.
@@ -40,10 +47,18 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Returns the ordinary way.
-    pub(crate) fn new(credentials: Credentials, limits: fn(&Method, &str) -> RouteLimits) -> Self {
+    pub(crate) fn new(
+        credentials: Credentials,
+        limits: fn(&Method, &str) -> RouteLimits,
+        routes: Arc<RouteTable>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             credentials,
             limits,
+            docs: "".into(),
+            routes,
+            metrics,
             failures: FailureQuota::default(),
             connections: ConnectionLimits::default(),
         }
@@ -71,15 +86,14 @@ where
     let api = Arc::new(api);
     let gate = Gate::new(Arc::clone(&api), serving.gate(Demand::Token, &listeners.api));
     let for_programs = Front::new(gate, Arc::clone(&listeners.api.sites), Shown::Data);
-    let for_browsers = console::routes(api, &serving.gate(Demand::Session, &listeners.console));
+    let session = serving.gate(Demand::Session, &listeners.console);
+    let for_browsers = console::routes(api, &session, Arc::clone(&serving.docs));
+    let seen = |routes: RouteTable| Arc::new(Requests::new(routes, serving.metrics.clone()));
+    let for_programs = Observed::new(for_programs, seen(RouteTable::clone(&serving.routes)));
+    let for_browsers = Observed::new(for_browsers, seen(console::table(&serving.routes)));
     let Listeners { api, console } = listeners;
     tokio::join!(
         connection::serve(api, Named(for_programs), serving.connections, &ending),
-        connection::serve(
-            console,
-            Named(for_browsers.map_to_response()),
-            serving.connections,
-            &ending
-        ),
+        connection::serve(console, Named(for_browsers), serving.connections, &ending),
     );
 }

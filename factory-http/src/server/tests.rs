@@ -4,7 +4,7 @@ mod bounds;
 mod browser;
 mod chromium;
 mod doors;
-#[path = "../../tests/guard/table.rs"]
+#[path = "../../tests/serve/table.rs"]
 mod table;
 
 use std::num::NonZeroU32;
@@ -21,7 +21,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use poem::http::StatusCode;
 use poem::web::Data;
 use poem::web::websocket::WebSocket;
-use poem::{IntoResponse, Response, Route, RouteMethod, get, handler};
+use poem::{EndpointExt as _, IntoResponse, Response, Route, RouteMethod, get, handler};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -156,7 +156,12 @@ impl Place {
         let viewer = credentials.issue(viewer).await.unwrap().secret;
         let listeners = Listeners::bind(listening).await.unwrap();
         let (api, console) = (listeners.api.address, listeners.console.address);
-        let mut serving = Serving::new(credentials, RouteLimits::alike);
+        let mut serving = Serving::new(
+            credentials,
+            |_, _| RouteLimits::default(),
+            Arc::default(),
+            Metrics::new(),
+        );
         serving.failures.burst = NonZeroU32::new(10_000).unwrap();
         change(&mut serving);
         let ending = CancellationToken::new();

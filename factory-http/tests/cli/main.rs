@@ -16,6 +16,7 @@ mod eval;
 mod goals;
 mod models;
 mod mounts;
+mod observed;
 mod owners;
 mod runs;
 mod secrets;

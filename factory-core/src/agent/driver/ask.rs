@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use tracing::Instrument as _;
 
 use super::{Driver, Then};
 use crate::agent::act::TRANSIENT_FAILURES;
@@ -26,6 +27,7 @@ use crate::model::payload::{
     PlanGenerated, ToolCallRef,
 };
 use crate::model::{BlobId, BudgetLimit, NewEvent, StatusReason, Usage};
+use crate::spans;
 use crate::store::{Blob, StoreError};
 
 /// How often pieces of a reply are shown to live watchers at most.
@@ -80,7 +82,15 @@ impl Driver {
         let begun = Instant::now();
         // The call starts when it is first polled, which `exchange` does only while the gate is not closed.
         drop(pass);
-        let outcome = self.exchange(request).await;
+        let span = spans::model_call(self.equipment.llm.name(), call);
+        let outcome = self.exchange(request).instrument(span.clone()).await;
+        match &outcome {
+            Outcome::Replied(reply) => {
+                spans::model_replied(&span, reply.tokens.prompt, reply.tokens.completion);
+            }
+            Outcome::Failed { .. } => spans::failed(&span),
+        }
+        drop(span);
         let work_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Replied(reply) => {

@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use tracing::Instrument as _;
+
 use super::prepare::denied;
 use super::{Driver, Then};
 use crate::agent::ground::Checked;
@@ -12,6 +14,7 @@ use crate::gate::Closing;
 use crate::journal::Entry;
 use crate::model::payload::{CheckFinished, CheckResult, CheckStarted};
 use crate::model::{NewEvent, TreeId};
+use crate::spans;
 use crate::store::Blob;
 
 /// How much of a failed setup's output is told, in bytes.
@@ -102,7 +105,8 @@ impl Driver {
             };
             let running = ground.start_check(&proof, command).await?;
             drop(pass);
-            let outcome = running.wait(stop).await;
+            let span = spans::check(self.state.rounds + 1, results.len() + 1);
+            let outcome = running.wait(stop).instrument(span.clone()).await;
             if stop.is_cancelled() {
                 return Ok(None);
             }
@@ -111,6 +115,7 @@ impl Driver {
                 outcome,
             };
             let (ok, work_ms) = (checked.ok(), checked.work_ms());
+            spans::checked(&span, ok);
             let output = Blob::new(checked.outcome.output.into_bytes());
             results.push(CheckResult {
                 command: checked.command,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Credential, CredentialId, CredentialKind, CredentialSecret, Role, Timestamp};
@@ -19,7 +20,7 @@ pub struct NewToken {
 }
 
 /// A credential as it is shown: without its hashes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CredentialView {
     /// Its number.
     pub id: CredentialId,
@@ -70,7 +71,7 @@ pub(super) fn acting_name<'a>(credential: &'a Credential, operator: &'a str) -> 
 }
 
 /// A credential that was just made, with the secret, which is shown this once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedCredential {
     /// What was made.
     pub credential: CredentialView,

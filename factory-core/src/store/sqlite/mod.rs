@@ -9,6 +9,7 @@ mod connection;
 mod credentials;
 mod failure;
 mod health;
+mod kept;
 mod migrate;
 mod queries;
 mod readers;
@@ -30,13 +31,15 @@ use async_trait::async_trait;
 
 use self::blob_files::BlobFiles;
 use self::connection::Purpose;
+use self::failure::Failure;
 use self::health::HealthRecord;
+use self::kept::{Changes, Kept, Named};
 use self::queries::StoredBlob;
 use self::readers::Readers;
 use self::writer::{Size, Writer};
 use super::{
     Claimable, Commit, CredentialFilter, NewRun, Once, Page, QueueHead, Redemption, Remembered, RunCounts,
-    RunFilter, Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal,
+    RunFilter, Store, StoreError, Urgency, UsageFilter, UsageGroup, UsageTotal, rules,
 };
 use crate::model::{
     Approval, ApprovalId, BlobId, Credential, CredentialId, Event, EventId, Fence, NewCredential, NewProject,
@@ -55,6 +58,8 @@ pub struct SqliteStore {
     /// None where the database was opened for reading alone.
     writer: Option<Writer>,
     readers: Readers,
+    /// Rows that reads need not fetch.
+    kept: Kept,
     blob_files: BlobFiles,
     health: Arc<HealthRecord>,
 }
@@ -96,8 +101,11 @@ impl SqliteStore {
             tracing::info!(database = %database.display(), "the database was not closed; its pages are being checked");
             health.start_check(database.clone())?;
         }
+        let kept = Kept::default();
+        let writer = Writer::start(database.clone(), connection, Arc::clone(&health), kept.clone())?;
         Ok(Self {
-            writer: Some(Writer::start(database.clone(), connection, Arc::clone(&health))?),
+            writer: Some(writer),
+            kept,
             readers: Readers::new(database.clone(), Arc::clone(&health)),
             blob_files: BlobFiles::beside(&database),
             health,
@@ -136,6 +144,7 @@ impl SqliteStore {
         let health = Arc::new(HealthRecord::new(StoreHealth::Sound));
         Ok(Self {
             writer: None,
+            kept: Kept::nothing(),
             readers: Readers::new(database.clone(), Arc::clone(&health)),
             blob_files: BlobFiles::beside(&database),
             health,
@@ -150,6 +159,14 @@ impl SqliteStore {
                 "the database `{database}` is open for reading alone; the process that owns its data folder writes"
             ))
         })
+    }
+
+    /// Returns the store so that it keeps no rows in memory: every read is the database's.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn without_kept_rows(self) -> Self {
+        self.kept.close();
+        self
     }
 
     /// Returns the database's path.
@@ -275,28 +292,51 @@ fn weight(commit: &Commit) -> usize {
     blobs + 1024 * (1 + commit.events.len())
 }
 
+fn changes_projects(_: &Project, changes: &mut Changes) {
+    changes.projects = true;
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn create_project(&self, new: NewProject) -> Result<Project, StoreError> {
         let work = move |database: &_| writes::create_project(database, &new);
         self.writer()?
-            .write("create a project", Size::default(), work)
+            .change("create a project", Size::default(), changes_projects, work)
             .await
     }
 
     async fn project(&self, id: ProjectId) -> Result<Project, StoreError> {
-        self.readers
-            .read("read a project", move |database| queries::project(database, id))
-            .await
+        if let Some(project) = self.kept.project(id) {
+            return Ok(Arc::unwrap_or_clone(project));
+        }
+        let kept = self.kept.clone();
+        let read = move |database: &_| {
+            let begun = kept.begin();
+            let project = queries::project(database, id)?;
+            kept.keep_project(Arc::new(project.clone()), begun);
+            Ok(project)
+        };
+        self.readers.read("read a project", read).await
     }
 
     async fn project_by_name(&self, name: &str) -> Result<Project, StoreError> {
-        let name = name.to_owned();
-        self.readers
-            .read("read a project", move |database| {
-                queries::project_by_name(database, &name)
-            })
-            .await
+        match self.kept.project_by_name(name) {
+            Some(Named::Project(project)) => return Ok(Arc::unwrap_or_clone(project)),
+            Some(Named::Nothing) => return Err(rules::not_found("project", name)),
+            None => {}
+        }
+        let (name, kept) = (name.to_owned(), self.kept.clone());
+        let read = move |database: &_| {
+            let begun = kept.begin();
+            let found = queries::project_by_name(database, &name);
+            match &found {
+                Ok(project) => kept.keep_project(Arc::new(project.clone()), begun),
+                Err(Failure::Refused(StoreError::NotFound { .. })) => kept.keep_no_project(&name, begun),
+                Err(_) => {}
+            }
+            found
+        };
+        self.readers.read("read a project", read).await
     }
 
     async fn projects(&self, page: Page<ProjectId>) -> Result<Vec<Project>, StoreError> {
@@ -308,14 +348,16 @@ impl Store for SqliteStore {
     async fn update_project(&self, project: Project) -> Result<Project, StoreError> {
         let work = move |database: &_| writes::update_project(database, &project);
         self.writer()?
-            .write("update a project", Size::default(), work)
+            .change("update a project", Size::default(), changes_projects, work)
             .await
     }
 
     async fn remove_project(&self, id: ProjectId) -> Result<(), StoreError> {
         let work = move |database: &_| writes::remove_project(database, id);
+        // Its runs lose it.
+        let changes = |(): &(), changes: &mut Changes| changes.everything = true;
         self.writer()?
-            .write("remove a project", Size::default(), work)
+            .change("remove a project", Size::default(), changes, work)
             .await
     }
 
@@ -329,18 +371,33 @@ impl Store for SqliteStore {
             urgency: Urgency::Normal,
         };
         let work = move |database: &_| writes::create_runs(database, &new, once.as_ref());
-        self.writer()?.write("create runs", size, work).await
+        let changes = |made: &Vec<(Run, Event)>, changes: &mut Changes| {
+            let runs = made.iter().map(|(run, _)| Arc::new(run.clone()));
+            changes.runs.extend(runs);
+        };
+        self.writer()?.change("create runs", size, changes, work).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
-        self.readers
-            .read("read a run", move |database| queries::run(database, id))
-            .await
+        if let Some(run) = self.kept.run(id) {
+            return Ok(Arc::unwrap_or_clone(run));
+        }
+        let kept = self.kept.clone();
+        let read = move |database: &_| {
+            let begun = kept.begin();
+            let run = queries::run(database, id)?;
+            kept.keep_run(Arc::new(run.clone()), begun);
+            Ok(run)
+        };
+        self.readers.read("read a run", read).await
     }
 
     async fn runs(&self, filter: RunFilter, page: Page<RunId>) -> Result<Vec<Run>, StoreError> {
+        let kept = self.kept.clone();
         self.readers
-            .read("list runs", move |database| queries::runs(database, filter, page))
+            .read("list runs", move |database| {
+                queries::runs(database, filter, page, &kept)
+            })
             .await
     }
 
@@ -352,7 +409,13 @@ impl Store for SqliteStore {
     ) -> Result<Option<(Run, Event)>, StoreError> {
         let worker = worker.clone();
         let work = move |database: &_| writes::claim(database, &worker, which, at);
-        self.writer()?.write("claim a run", Size::default(), work).await
+        let changes = |claimed: &Option<(Run, Event)>, changes: &mut Changes| {
+            let run = claimed.iter().map(|(run, _)| Arc::new(run.clone()));
+            changes.runs.extend(run);
+        };
+        self.writer()?
+            .change("claim a run", Size::default(), changes, work)
+            .await
     }
 
     async fn queue_heads(&self) -> Result<Vec<QueueHead>, StoreError> {
@@ -361,9 +424,13 @@ impl Store for SqliteStore {
 
     async fn release_claim(&self, run: RunId, fence: Fence) -> Result<(), StoreError> {
         let work = move |database: &_| writes::release_claim(database, run, fence);
+        let changes = |released: &Option<Run>, changes: &mut Changes| {
+            changes.runs.extend(released.iter().cloned().map(Arc::new));
+        };
         self.writer()?
-            .write("release a claim", Size::default(), work)
+            .change("release a claim", Size::default(), changes, work)
             .await
+            .map(drop)
     }
 
     async fn claimed_runs(&self, page: Page<RunId>) -> Result<Vec<Run>, StoreError> {
@@ -382,7 +449,10 @@ impl Store for SqliteStore {
         let commit = Arc::new(commit);
         self.keep_large_blobs(Arc::clone(&commit)).await?;
         let work = move |database: &_| writes::commit(database, &commit);
-        self.writer()?.write("commit events", size, work).await
+        let changes = |(run, _): &(Run, Vec<Event>), changes: &mut Changes| {
+            changes.runs.push(Arc::new(run.clone()));
+        };
+        self.writer()?.change("commit events", size, changes, work).await
     }
 
     async fn events(&self, run: RunId, page: Page<Seq>) -> Result<Vec<Event>, StoreError> {
@@ -536,6 +606,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         self.health.stop_check();
+        self.kept.close();
         self.readers.close().await;
         // The connection that writes goes last: it folds the log into the database, which marks a clean stop.
         if let Some(writer) = &self.writer {

@@ -1,10 +1,13 @@
 //! What is read: short statements by key, whose cost is the size of the answer.
 
+use std::sync::Arc;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
 use super::super::{Page, QueueHead, RunFilter, rules};
 use super::failure::Failure;
+use super::kept::Kept;
 use super::rows::{self, counter_value};
 use crate::model::{Approval, ApprovalId, BlobId, Event, EventId, Project, ProjectId, Run, RunId, Seq};
 
@@ -36,7 +39,14 @@ pub(super) fn find_run(database: &Connection, id: RunId) -> Result<Option<Run>, 
     one(database, &sql, [id.0], rows::run)
 }
 
-pub(super) fn runs(database: &Connection, filter: RunFilter, page: Page<RunId>) -> Result<Vec<Run>, Failure> {
+/// Lists runs. Rows that are kept in the very version that is stored are not read again.
+pub(super) fn runs(
+    database: &Connection,
+    filter: RunFilter,
+    page: Page<RunId>,
+    kept: &Kept,
+) -> Result<Vec<Run>, Failure> {
+    let begun = kept.begin();
     let mut conditions = Vec::new();
     let mut values: Vec<Value> = Vec::new();
     if let Some(project) = filter.project_id {
@@ -61,7 +71,19 @@ pub(super) fn runs(database: &Connection, filter: RunFilter, page: Page<RunId>) 
         "SELECT {} FROM runs {condition} ORDER BY id DESC LIMIT ?",
         rows::RUN
     );
-    many(database, &sql, params_from_iter(values), rows::run)
+    // The newest are asked for again and again; whoever turns the pages is not to push them out.
+    let is_first = page.after.is_none();
+    many(database, &sql, params_from_iter(values), |row| {
+        let (id, version) = rows::run_version(row)?;
+        if let Some(run) = kept.run_of(id, version) {
+            return Ok(Arc::unwrap_or_clone(run));
+        }
+        let run = rows::run(row)?;
+        if is_first {
+            kept.keep_run(Arc::new(run.clone()), begun);
+        }
+        Ok(run)
+    })
 }
 
 /// Returns the run that the queue gives out next.

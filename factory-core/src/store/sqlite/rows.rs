@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::StoreError;
 use super::failure::Failure;
+use super::kept::Version;
 use crate::model::{
     Actor, Approval, ApprovalId, Claim, Event, EventId, EventKind, Fence, Project, ProjectId, Run, RunId,
     Seq, StepId, Timestamp, WorkerId,
@@ -72,6 +73,14 @@ pub(super) fn run(row: &Row<'_>) -> Result<Run, Failure> {
         created_at: timestamp(row, 17)?,
         updated_at: timestamp(row, 18)?,
     })
+}
+
+/// Returns which run the row of [`RUN`] is, and in which version, without reading the rest of it.
+pub(super) fn run_version(row: &Row<'_>) -> Result<(RunId, Version), Failure> {
+    let is_there = |column| Ok::<_, Failure>(row.get_ref(column)? != ValueRef::Null);
+    let (last_seq, fence) = (Seq(counter(row, 13)?), Fence(counter(row, 14)?));
+    let version = Version::new(last_seq, fence, is_there(15)?, is_there(1)?);
+    Ok((RunId(row.get(0)?), version))
 }
 
 pub(super) fn event(row: &Row<'_>) -> Result<Event, Failure> {
@@ -149,7 +158,11 @@ fn shown(value: ValueRef<'_>) -> Option<String> {
         ValueRef::Null => None,
         ValueRef::Integer(number) => Some(number.to_string()),
         ValueRef::Real(number) => Some(number.to_string()),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(match std::str::from_utf8(bytes) {
+            // Nearly always; looking for what is no text takes several times as long.
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        }),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sums of usage and of runs by status, kept in the transactions that change them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
@@ -8,12 +10,23 @@ use super::super::{Page, rules};
 use super::failure::Failure;
 use super::queries::many;
 use super::rows::counter_value;
-use crate::model::{Run, RunStatus, Timestamp, Usage};
+use crate::model::{Event, Run, RunStatus, Timestamp, Usage};
 
-/// Counts runs that were filed: all of them QUEUED.
-pub(super) fn count_filed(database: &Connection, run: &Run, at: Timestamp) -> Result<(), Failure> {
-    add(database, run, at, 1, &Usage::default())?;
-    move_count(database, None, run.status)
+/// Counts runs that were filed together: all of them QUEUED, none of which has spent anything.
+pub(super) fn count_filed(database: &Connection, filed: &[(Run, Event)]) -> Result<(), Failure> {
+    let mut places: BTreeMap<_, i64> = BTreeMap::new();
+    for (run, _) in filed {
+        *places.entry(totals::place_of(run, run.created_at)).or_default() += 1;
+    }
+    let sql = "INSERT INTO usage_totals (day, project_id, model, runs) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (day, project_id, model) DO UPDATE SET runs = runs + excluded.runs";
+    for ((day, project, model), runs) in places {
+        database
+            .prepare_cached(sql)?
+            .execute(params![day, project, model, runs])?;
+    }
+    let runs = i64::try_from(filed.len()).unwrap_or(i64::MAX);
+    count(database, RunStatus::Queued, runs)
 }
 
 /// Counts what a write made of a run.
@@ -24,13 +37,7 @@ pub(super) fn count_change(
     at: Timestamp,
 ) -> Result<(), Failure> {
     if before.usage != after.usage {
-        add(
-            database,
-            after,
-            at,
-            0,
-            &totals::spent(&before.usage, &after.usage),
-        )?;
+        add(database, after, at, &totals::spent(&before.usage, &after.usage))?;
     }
     if before.status != after.status {
         move_count(database, Some(before.status), after.status)?;
@@ -38,12 +45,12 @@ pub(super) fn count_change(
     Ok(())
 }
 
-fn add(database: &Connection, run: &Run, at: Timestamp, runs: i64, usage: &Usage) -> Result<(), Failure> {
+fn add(database: &Connection, run: &Run, at: Timestamp, usage: &Usage) -> Result<(), Failure> {
     let (day, project, model) = totals::place_of(run, at);
-    let sql = "INSERT INTO usage_totals (day, project_id, model, runs, calls, turns, prompt_tokens, \
+    let sql = "INSERT INTO usage_totals (day, project_id, model, calls, turns, prompt_tokens, \
          completion_tokens, cached_tokens, estimated_tokens, cost_micros, work_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-         ON CONFLICT (day, project_id, model) DO UPDATE SET runs = runs + excluded.runs, \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+         ON CONFLICT (day, project_id, model) DO UPDATE SET \
          calls = calls + excluded.calls, turns = turns + excluded.turns, \
          prompt_tokens = prompt_tokens + excluded.prompt_tokens, \
          completion_tokens = completion_tokens + excluded.completion_tokens, \
@@ -54,7 +61,6 @@ fn add(database: &Connection, run: &Run, at: Timestamp, runs: i64, usage: &Usage
         day,
         project,
         model,
-        runs,
         counter_value(usage.calls),
         counter_value(usage.turns),
         counter_value(usage.prompt_tokens),
@@ -72,8 +78,15 @@ fn move_count(database: &Connection, from: Option<RunStatus>, to: RunStatus) -> 
         let sql = "UPDATE run_counts SET runs = runs - 1 WHERE status = ?1";
         database.prepare_cached(sql)?.execute([from.as_str()])?;
     }
-    let sql = "INSERT INTO run_counts (status, runs) VALUES (?1, 1) ON CONFLICT (status) DO UPDATE SET runs = runs + 1";
-    database.prepare_cached(sql)?.execute([to.as_str()])?;
+    count(database, to, 1)
+}
+
+fn count(database: &Connection, status: RunStatus, runs: i64) -> Result<(), Failure> {
+    let sql = "INSERT INTO run_counts (status, runs) VALUES (?1, ?2) \
+         ON CONFLICT (status) DO UPDATE SET runs = runs + excluded.runs";
+    database
+        .prepare_cached(sql)?
+        .execute(params![status.as_str(), runs])?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use super::super::{StoreError, Urgency, rules};
 use super::connection::{self, Purpose};
 use super::failure::{self, Failure};
 use super::health::HealthRecord;
+use super::kept::{Changes, Kept};
 
 /// The most requests of one transaction.
 const GROUP_REQUESTS: usize = 256;
@@ -44,12 +45,14 @@ impl Writer {
         database: PathBuf,
         connection: Connection,
         health: Arc<HealthRecord>,
+        kept: Kept,
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let mut committer = Committer {
             database,
             connection: Some(connection),
             health,
+            kept,
         };
         let requests = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
@@ -69,14 +72,25 @@ impl Writer {
         })
     }
 
-    /// Has `work` done in a transaction, and answers when it is on disk.
-    ///
-    /// `work` is run again where the transaction that it shared could not be committed for want of space; its effects
-    /// are in the database alone. A caller that goes away meanwhile does not undo the request.
+    /// Has `work` done in a transaction, and answers when it is on disk. It changes no row that is kept in memory.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         action: &'static str,
         size: Size,
+        work: impl FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.change(action, size, |_, _| (), work).await
+    }
+
+    /// Has `work` done as [`Writer::write`] does; `changes` says of its result which kept rows it has changed.
+    ///
+    /// `work` is run again where the transaction that it shared could not be committed for want of space; its effects
+    /// are in the database alone. A caller that goes away meanwhile does not undo the request.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        size: Size,
+        changes: fn(&T, &mut Changes),
         work: impl FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let room = match size.urgency {
@@ -95,6 +109,7 @@ impl Writer {
             work: Box::new(TypedWork {
                 action,
                 work,
+                changes,
                 result: None,
                 sender,
             }),
@@ -265,6 +280,9 @@ trait Work: Send {
     /// Does the work in the open transaction and keeps its result.
     fn perform(&mut self, database: &Connection) -> Result<(), rusqlite::Error>;
 
+    /// Adds what its result has changed of the kept rows.
+    fn add_changes(&self, changes: &mut Changes);
+
     /// Tells the caller the result, or why the transaction was lost.
     fn answer(self: Box<Self>, lost: Option<&Lost>, database: &std::path::Path);
 }
@@ -272,6 +290,7 @@ trait Work: Send {
 struct TypedWork<T, F> {
     action: &'static str,
     work: F,
+    changes: fn(&T, &mut Changes),
     result: Option<Result<T, Failure>>,
     sender: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -299,6 +318,12 @@ where
         Ok(())
     }
 
+    fn add_changes(&self, changes: &mut Changes) {
+        if let Some(Ok(result)) = &self.result {
+            (self.changes)(result, changes);
+        }
+    }
+
     fn answer(self: Box<Self>, lost: Option<&Lost>, database: &std::path::Path) {
         let answer = match (lost, self.result) {
             // What was refused, was refused, whatever became of the others.
@@ -320,6 +345,7 @@ struct Committer {
     /// None after a failure that leaves the connection's state in doubt; opened again for the next group.
     connection: Option<Connection>,
     health: Arc<HealthRecord>,
+    kept: Kept,
 }
 
 impl Committer {
@@ -346,9 +372,13 @@ impl Committer {
             None => connection::open(&self.database, Purpose::Write)
                 .map_err(|error| Lost::Unopened(error.to_string()))?,
         };
-        match transact(&connection, group) {
-            Ok(()) => self.connection = Some(connection),
+        match transact(&connection, group, &self.kept) {
+            Ok(changes) => {
+                self.kept.after(changes);
+                self.connection = Some(connection);
+            }
             Err(error) => {
+                self.kept.failed();
                 let rolled_back = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
                 if rolled_back && failure::is_full(&error) {
                     self.connection = Some(connection);
@@ -363,11 +393,15 @@ impl Committer {
     }
 }
 
-fn transact(connection: &Connection, group: &mut [Request]) -> Result<(), rusqlite::Error> {
+/// Commits the group, and returns what it has changed of the kept rows, which are let go before.
+fn transact(connection: &Connection, group: &mut [Request], kept: &Kept) -> Result<Changes, rusqlite::Error> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut changes = Changes::default();
     for request in group.iter_mut() {
         request.work.perform(connection)?;
+        request.work.add_changes(&mut changes);
     }
+    kept.before(&changes);
     connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok(())
+    Ok(changes)
 }

@@ -82,6 +82,7 @@ pub(super) fn create_runs(
         .iter()
         .map(|new| create_run(database, new))
         .collect::<Result<_, _>>()?;
+    totals::count_filed(database, &made)?;
     if let (Some(once), Some(first)) = (once, new.first()) {
         let runs: Vec<Run> = made.iter().map(|(run, _)| run.clone()).collect();
         answers::keep(database, once, &once::answer_of(&runs), first.at)?;
@@ -110,7 +111,6 @@ fn create_run(database: &Connection, new: &NewRun) -> Result<(Run, Event), Failu
         run.updated_at.to_string(),
     ])?;
     run.id = RunId(database.last_insert_rowid());
-    totals::count_filed(database, &run, new.at)?;
     let event = append(database, run.id, run.last_seq, &new.event, new.at)?;
     Ok((run, event))
 }
@@ -134,12 +134,13 @@ pub(super) fn claim(
     Ok(Some((run, event)))
 }
 
-pub(super) fn release_claim(database: &Connection, run: RunId, fence: Fence) -> Result<(), Failure> {
+/// Ends a claim, and returns the run if there is one.
+pub(super) fn release_claim(database: &Connection, run: RunId, fence: Fence) -> Result<Option<Run>, Failure> {
     let sql = "UPDATE runs SET claimed_by = NULL, claimed_at = NULL WHERE id = ?1 AND fence = ?2";
     database
         .prepare_cached(sql)?
         .execute(params![run.0, counter_value(fence.0)])?;
-    Ok(())
+    queries::find_run(database, run)
 }
 
 pub(super) fn commit(database: &Connection, commit: &Commit) -> Result<(Run, Vec<Event>), Failure> {

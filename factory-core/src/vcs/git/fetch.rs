@@ -11,8 +11,10 @@ use std::fs;
 use std::path::Path;
 
 use super::command::TRANSFER;
+use super::locate::locate;
+use super::refs::{self, Ref};
 use super::shadow::Shadow;
-use super::store::{absolute, write_whole};
+use super::store::{absolute, check_store, write_whole};
 use super::{Git, blocking, io_error};
 use crate::model::CommitId;
 use crate::vcs::VcsError;
@@ -38,10 +40,13 @@ impl Git {
         repository: &Path,
         commit: &CommitId,
     ) -> Result<(), VcsError> {
+        if self.is_held(store, repository, commit).await? {
+            return Ok(());
+        }
         let shadow = self.shadow(repository).await?;
         let _held = self.locks.hold(&absolute(store)?).await;
         let store = self.ensure_store(store, &shadow.format.objects).await?;
-        let hold = format!("refs/factory/base/{commit}");
+        let hold = hold_of(commit);
         if self.ref_target(&store, &hold).await?.as_ref() == Some(commit) {
             return Ok(());
         }
@@ -61,6 +66,19 @@ impl Git {
         copied.map_err(|error| explain(&shadow, error))?;
         self.copy_commits(&shadow, &store, commit).await?;
         self.hold_base(&store, &hold, commit).await
+    }
+
+    /// Tells whether the store holds the commit already, without asking git. A hold that is not kept in the plain way is
+    /// for git to find. The repository has to be there all the same.
+    async fn is_held(&self, store: &Path, repository: &Path, commit: &CommitId) -> Result<bool, VcsError> {
+        let (store, hold) = (absolute(store)?, hold_of(commit));
+        let (repository, owners) = (repository.to_owned(), self.trusted_owners.clone());
+        let commit = commit.to_string();
+        blocking("look for the commit", move || {
+            locate(&repository, &owners)?;
+            Ok(check_store(&store).is_ok() && refs::lookup(&store, &hold) == Ref::Object(commit))
+        })
+        .await
     }
 
     async fn hold_base(&self, store: &Path, hold: &str, commit: &CommitId) -> Result<(), VcsError> {
@@ -197,6 +215,11 @@ impl Git {
             .await
             .map(drop)
     }
+}
+
+/// Returns the ref of the store that holds a base.
+fn hold_of(commit: &CommitId) -> String {
+    format!("refs/factory/base/{commit}")
 }
 
 /// Says what to do where files of the commit are not there.

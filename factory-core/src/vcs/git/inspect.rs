@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::known::Seen;
 use super::shadow::Shadow;
 use super::tree::View;
 use super::{Git, blocking, io_error, names};
@@ -43,7 +44,20 @@ impl Git {
 
     pub(super) async fn resolve_name(&self, repository: &Path, name: &str) -> Result<CommitId, VcsError> {
         names::check_revision(name)?;
+        let (path, owners) = (repository.to_owned(), self.trusted_owners.clone());
+        let looked_for = name.to_owned();
+        let look = move || Seen::of(&path, &looked_for, &owners);
+        let seen = blocking("open the repository", look).await?;
+        if let Some(commit) = self.known.commit_of(&seen) {
+            return Ok(commit);
+        }
         let shadow = self.shadow(repository).await?;
+        if let Some(object) = &seen.object
+            && let Some(commit) = self.first_commit(&shadow, std::slice::from_ref(object)).await?
+        {
+            self.known.remember(seen, &commit);
+            return Ok(commit);
+        }
         let is_hash = name.parse::<CommitId>().is_ok();
         // A branch goes before a tag of the same name: what an operator names is nearly always a branch.
         let mut candidates = Vec::new();

@@ -13,12 +13,14 @@ mod fetch;
 mod guard;
 mod init;
 mod inspect;
+mod known;
 mod locate;
 mod locks;
 mod names;
 mod process;
 mod program;
 mod publish;
+mod refs;
 mod shadow;
 mod snapshot;
 mod store;
@@ -34,6 +36,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use self::command::Call;
+use self::known::Known;
 use self::locks::Locks;
 pub use self::program::{GitVersion, ProgramFacts};
 use self::written::Written;
@@ -50,6 +53,7 @@ pub struct Git {
     trusted_owners: Vec<u32>,
     locks: Locks,
     written: Written,
+    known: Known,
 }
 
 impl Git {
@@ -65,6 +69,7 @@ impl Git {
             trusted_owners: Vec::new(),
             locks: Locks::default(),
             written: Written::default(),
+            known: Known::default(),
         })
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use factory_core::Factory;
 use poem::endpoint::make_sync;
-use poem::{Endpoint, EndpointExt as _, Response, Route};
+use poem::{Endpoint, EndpointExt as _, Request, Response, Route};
 
-use crate::api::once::InFlight;
+use crate::api::once::{self, InFlight};
 use crate::api::{self, Defaults};
 use crate::live::{self, Live};
 use crate::observe::{self, Metrics, RouteTable};
@@ -73,6 +73,10 @@ impl App {
             .data(self.pulls.clone())
             .data(InFlight::default())
             .data(self.live.clone());
+        let routes = routes.before(async |request: Request| {
+            once::check(request.headers())?;
+            Ok(request)
+        });
         Routes {
             endpoint: Explained::new(routes, Arc::clone(&table)),
             table,

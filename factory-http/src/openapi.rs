@@ -1,12 +1,15 @@
 //! The `OpenAPI` document: what the operations say of themselves, with the schemas that serde reads and writes by and
 //! with everything that goes with any operation, so that the document is true.
 
-use poem_openapi::OpenApiService;
-use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value, json};
+mod links;
+mod parameters;
+mod refusals;
+mod schemas;
 
-use crate::api::{self, Api};
-use crate::problem;
+use poem_openapi::OpenApiService;
+use serde_json::{Value, json};
+
+use crate::api::Api;
 
 /// What stands before the operations.
 const DESCRIPTION: &str = "\
@@ -26,56 +29,6 @@ answered before, for 24 hours, and makes nothing anew.
 
 Live streams of events stand in the AsyncAPI document at `/asyncapi.json`.";
 
-/// A problem that an operation may answer with: its status and what it means.
-type Refusal = (&'static str, &'static str);
-
-/// What any operation may answer that takes a credential.
-const ALWAYS: [Refusal; 8] = [
-    (
-        "400",
-        "The request cannot be read: a parameter, a header or the JSON itself.",
-    ),
-    ("401", "No credential came with it, or none that holds."),
-    (
-        "403",
-        "The credential's role may not do this, or a foreign page asked for it.",
-    ),
-    ("408", "The request did not come whole in time."),
-    ("421", "The `Host` is none that this server answers for."),
-    (
-        "429",
-        "Too many requests that failed to show a credential, or too many at once; `Retry-After` says when.",
-    ),
-    ("500", "A defect of the server. Nothing that was stored is lost."),
-    (
-        "503",
-        "The server is about to end, or too busy; `Retry-After` says when.",
-    ),
-];
-
-/// What operations with a path parameter may answer.
-const NAMED: [Refusal; 1] = [("404", "There is no such thing.")];
-
-/// What operations with a body may answer.
-const BODIED: [Refusal; 4] = [
-    ("413", "The body is too large."),
-    ("415", "The body is no `application/json`."),
-    (
-        "422",
-        "The body does not have the form that the operation takes, or says what cannot be done.",
-    ),
-    ("507", "A disk is full. Make room, then say it again."),
-];
-
-/// What operations that change something may answer.
-const CHANGING: [Refusal; 2] = [
-    (
-        "409",
-        "Things do not stand so that this can be done; `allowed` says what can.",
-    ),
-    ("422", "It says what cannot be done."),
-];
-
 /// Returns the document.
 pub(crate) fn document(service: &OpenApiService<Api, ()>) -> Value {
     let mut document: Value = serde_json::from_str(&service.spec()).expect("the library writes JSON");
@@ -86,7 +39,7 @@ pub(crate) fn document(service: &OpenApiService<Api, ()>) -> Value {
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer", "description": "A token of `factory token`."}
     });
-    let own = schemas();
+    let own = schemas::all();
     match document["components"]["schemas"].as_object_mut() {
         Some(known) => known.extend(own),
         None => document["components"]["schemas"] = Value::Object(own),
@@ -96,19 +49,8 @@ pub(crate) fn document(service: &OpenApiService<Api, ()>) -> Value {
             complete(path, method, operation);
         }
     }
+    links::add(&mut document);
     document
-}
-
-/// Returns every schema that operations name.
-fn schemas() -> Map<String, Value> {
-    let mut bodies = SchemaSettings::openapi3().for_deserialize().into_generator();
-    api::describe_bodies(&mut bodies);
-    let mut schemas = bodies.take_definitions(true);
-    let mut answers = SchemaSettings::openapi3().for_serialize().into_generator();
-    api::describe_answers(&mut answers);
-    // Where a type is both taken and answered, what is answered is the fuller: everything is there.
-    schemas.extend(answers.take_definitions(true));
-    schemas
 }
 
 /// Adds what goes with any operation of its kind.
@@ -117,30 +59,20 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if is_open {
         operation["security"] = json!([]);
     }
-    let mut refusals: Vec<Refusal> = ALWAYS
-        .into_iter()
-        .filter(|(status, _)| !(is_open && matches!(*status, "401" | "403")))
-        .collect();
-    if path.contains('{') {
-        refusals.extend(NAMED);
+    if !has_parameter(operation, "Idempotency-Key") {
+        for (_, response) in members(&mut operation["responses"]) {
+            if let Some(headers) = response.get_mut("headers").and_then(Value::as_object_mut) {
+                headers.remove("Idempotency-Replayed");
+            }
+        }
     }
-    if !operation["requestBody"].is_null() {
-        refusals.extend(BODIED);
-    }
-    if method != "get" {
-        refusals.extend(CHANGING);
-    }
-    let responses = operation["responses"]
-        .as_object_mut()
-        .expect("every operation answers something");
-    for (status, description) in refusals {
-        responses.entry(status).or_insert_with(|| {
-            json!({
-                "description": description,
-                "content": {problem::MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            })
-        });
-    }
+    parameters::complete(operation);
+    refusals::add(path, method, is_open, operation);
+}
+
+fn has_parameter(operation: &Value, name: &str) -> bool {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.into_iter().any(|parameter| parameter["name"] == name)
 }
 
 fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
@@ -152,6 +84,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::api;
 
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {

@@ -114,6 +114,7 @@ impl Factory {
         let path = absolute(&add.path)?;
         let (facts, initialised) = match reader.vcs.inspect(&path).await {
             Err(VcsError::NotARepository(_)) if add.init => {
+                self.refuse_to_hold_ourselves(&path)?;
                 let by = Signature {
                     name: "AI Dev Factory".to_owned(),
                     email: "factory@localhost".to_owned(),
@@ -285,6 +286,19 @@ impl Factory {
             tracing::warn!(project = %project.name, %error, "the trial's folder could not be removed");
         }
         Ok((setup, reports))
+    }
+
+    /// Refuses to make a repository of a folder that holds the data folder: its first commit would hold every secret of
+    /// the factory, and it is sure to be a folder of much more than one project.
+    fn refuse_to_hold_ourselves(&self, path: &Path) -> Result<(), Error> {
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if !real(self.inner.reader.folder.path()).starts_with(real(path)) {
+            return Ok(());
+        }
+        Err(Error::BadInput(format!(
+            "`{}` holds the factory's own data folder and is made no repository; name the project's own folder",
+            path.display()
+        )))
     }
 
     /// Changes a project's name or settings. Runs that are under way see the new settings with their next act.

@@ -74,6 +74,50 @@ fn name_of(type_name: &str) -> String {
     format!("{}Event", words.collect::<String>())
 }
 
+/// Takes out the definition of a payload that is one of several objects, and returns these whole: generators of clients
+/// put together objects, and no choices of them.
+fn choices(generator: &mut SchemaGenerator, payload: &Schema) -> Option<Vec<Value>> {
+    let name = payload.get("$ref")?.as_str()?.rsplit('/').next()?;
+    let definition = generator.definitions().get(name)?.clone();
+    let choices = definition.get("oneOf")?.as_array()?.clone();
+    generator.definitions_mut().remove(name);
+    let common = |member: &str| definition.get(member).cloned().unwrap_or_default();
+    let whole = choices.into_iter().map(|mut choice| {
+        let properties = common("properties");
+        if let (Some(own), Some(common)) = (choice["properties"].as_object_mut(), properties.as_object()) {
+            own.extend(common.clone());
+        }
+        if let (Some(own), Some(common)) = (choice["required"].as_array_mut(), common("required").as_array())
+        {
+            own.extend(common.clone());
+        }
+        choice
+    });
+    Some(whole.collect())
+}
+
+fn one_of(choices: impl Iterator<Item = Value>) -> Value {
+    let mut choices: Vec<Value> = choices.collect();
+    match choices.pop() {
+        Some(only) if choices.is_empty() => only,
+        last => {
+            choices.extend(last);
+            json!({ "oneOf": choices })
+        }
+    }
+}
+
+/// Adds the version to what an object has.
+fn with_version(mut object: Value, version: u32) -> Value {
+    object["properties"]["v"] =
+        json!({"type": "integer", "enum": [version], "description": "The payload's version."});
+    match object["required"].as_array_mut() {
+        Some(required) => required.push("v".into()),
+        None => object["required"] = json!(["v"]),
+    }
+    object
+}
+
 impl JsonSchema for Event {
     fn schema_name() -> Cow<'static, str> {
         "Event".into()
@@ -120,16 +164,13 @@ impl JsonSchema for Event {
         let reference = |name: &str| format!("#{prefix}/{name}");
         let (mut variants, mut mapping) = (Vec::new(), Map::new());
         for (type_name, version, payload) in EventKind::payload_schemas(generator) {
-            let versioned = json!({
-                "allOf": [payload, {
-                    "type": "object",
-                    "properties": {"v": {"type": "integer", "enum": [version], "description": "The payload's version."}},
-                    "required": ["v"],
-                }],
-            });
+            let payload = match choices(generator, &payload) {
+                Some(choices) => one_of(choices.into_iter().map(|choice| with_version(choice, version))),
+                None => json!({"allOf": [payload, with_version(json!({"type": "object"}), version)]}),
+            };
             let schema = object(
                 json!({"type": "string", "enum": [type_name]}),
-                versioned,
+                payload,
                 format!("An event of the type `{type_name}`."),
             );
             let name = name_of(type_name);
@@ -145,13 +186,19 @@ impl JsonSchema for Event {
              it), kept and served as it was stored."
                 .to_owned(),
         );
-        let name = "UnknownEvent";
-        generator.definitions_mut().insert(name.to_owned(), unknown);
-        variants.push(json!({"$ref": reference(name)}));
-        json_schema!({
+        // Apart from the unknown ones, so that whoever knows the type's name knows the payload's form.
+        let known = json!({
             "description": "What happened in a run; `type` says what, and `payload` has its details.",
-            "anyOf": variants,
+            "oneOf": variants,
             "discriminator": {"propertyName": "type", "mapping": mapping},
+        });
+        generator.definitions_mut().insert("KnownEvent".to_owned(), known);
+        generator
+            .definitions_mut()
+            .insert("UnknownEvent".to_owned(), unknown);
+        json_schema!({
+            "description": "What happened in a run. Read it as a `KnownEvent` where you know its `type`.",
+            "anyOf": [{"$ref": reference("KnownEvent")}, {"$ref": reference("UnknownEvent")}],
         })
     }
 }

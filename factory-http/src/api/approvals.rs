@@ -14,18 +14,20 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::Tag;
 use super::once::{self, InFlight, KeyHeader};
 use super::paging::List;
 use super::payload::{Body, Page, Reply};
 use super::run::{self, Run};
+use super::{Tag, patterns};
 use crate::guard::{Operator, Viewer};
 use crate::problem::Problem;
 
 /// What is decided.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, tag = "verdict", rename_all = "snake_case")]
+#[schemars(example = json!({"verdict": "reject", "because": "The old name has to keep working."}))]
 pub(crate) enum NewDecision {
     /// The tree is to be committed.
     Approve {
@@ -39,13 +41,13 @@ pub(crate) enum NewDecision {
     /// No; the reason goes to the agent, and the run goes on.
     Reject {
         /// Why.
-        #[schemars(length(min = 1, max = 65536))]
+        #[schemars(length(min = 1, max = 65536), regex(pattern = patterns::TEXT))]
         because: String,
     },
     /// The question is answered.
     Answer {
         /// The answer.
-        #[schemars(length(min = 1, max = 65536))]
+        #[schemars(length(min = 1, max = 65536), regex(pattern = patterns::TEXT))]
         text: String,
     },
 }
@@ -160,7 +162,7 @@ impl ApprovalsApi {
         } = body;
         let id = ApprovalId(approval_id.0);
         let operation = format!("POST /approvals/{id}/decision");
-        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest);
         let verdict = match decision {
             NewDecision::Approve { tree, message } => {
                 matched(if_match.0.as_deref(), &tree)?;

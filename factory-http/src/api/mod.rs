@@ -1,11 +1,13 @@
 //! The HTTP API: one file a resource, its operations with their wire types.
 
 mod approvals;
+pub(crate) mod bounds;
 pub(crate) mod cursor;
 mod events;
 mod models;
 pub(crate) mod once;
 mod paging;
+mod patterns;
 pub(crate) mod payload;
 mod projects;
 mod review;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use factory_core::store::{Once, StoreError};
 use factory_core::{Error, Factory};
-use poem::http::StatusCode;
+use poem::http::{HeaderMap, HeaderValue, StatusCode};
 use poem_openapi::param::Header;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +57,25 @@ impl InFlight {
     }
 }
 
+/// Refuses a key that is none, whatever is asked with it. The framework takes a header that is no text for one that is
+/// not there, by which the request would be done twice.
+pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let is_key = |key: &HeaderValue| {
+        (1..=MOST).contains(&key.len()) && key.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(()),
+        (Some(key), None) if is_key(key) => Ok(()),
+        _ => {
+            let detail =
+                format!("an `Idempotency-Key` is 1 to {MOST} visible ASCII characters, and comes once");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "bad_key", detail)
+                .at("header:Idempotency-Key", "not a key"))
+        }
+    }
+}
+
 /// Something made, and whether it was made before.
 #[derive(Debug)]
 pub(crate) struct Made<T> {
@@ -91,26 +110,18 @@ impl<'a> Request<'a> {
         key: KeyHeader,
         operation: &str,
         digest: &Digest,
-    ) -> Result<Self, Problem> {
-        let once = key.0.map(|key| {
-            let is_plain = (1..=MOST).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-            if !is_plain {
-                let detail = format!("an `Idempotency-Key` is 1 to {MOST} visible ASCII characters");
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_key", detail)
-                    .at("header:Idempotency-Key", "not a key"));
-            }
-            Ok(Once {
-                scope: format!("{} {operation}", caller.name),
-                key,
-                fingerprint: digest.to_string(),
-            })
+    ) -> Self {
+        let once = key.0.map(|key| Once {
+            scope: format!("{} {operation}", caller.name),
+            key,
+            fingerprint: digest.to_string(),
         });
-        Ok(Self {
+        Self {
             factory,
             in_flight,
             caller,
-            once: once.transpose()?,
-        })
+            once,
+        }
     }
 
     /// Does what is written to runs. The key is kept by that very write.
@@ -185,4 +196,31 @@ fn replay<T: DeserializeOwned>(once: &Once, fingerprint: &str, answer: &str) -> 
 /// Returns the digest of a request that has no body.
 pub(crate) fn no_body() -> Digest {
     Digest::of(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_plain_and_comes_once() {
+        let checked = |keys: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for key in keys {
+                headers.append("idempotency-key", HeaderValue::from_bytes(key).unwrap());
+            }
+            check(&headers).is_ok()
+        };
+        assert!(checked(&[]) && checked(&[b"a-1"]) && checked(&[&[b'x'; MOST]]));
+        let bad: [&[&[u8]]; 5] = [
+            &[b""],
+            &["ü".as_bytes()],
+            &[b"a b"],
+            &[&[b'x'; MOST + 1]],
+            &[b"a", b"a"],
+        ];
+        for keys in bad {
+            assert!(!checked(keys), "{keys:?}");
+        }
+    }
 }

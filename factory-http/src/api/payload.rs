@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use super::{bounds, patterns};
 use crate::problem::Problem;
 
 /// The media type of everything but problems.
@@ -130,13 +131,32 @@ fn read<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result<T, P
     let mut wrong = false;
     for error in validator.iter_errors(&value).take(MAX_ERRORS) {
         wrong = true;
-        problem = problem.at(pointer(&error), shortened(&error.to_string()));
+        for error in meant(&error).into_iter().take(MAX_ERRORS) {
+            problem = problem.at(pointer(error), in_words(error));
+        }
     }
     if wrong {
         return Err(problem);
     }
     // Read from the text and not from the value, which would hide that a field stands twice.
     serde_json::from_slice(bytes).map_err(|error| problem.at("", shortened(&error.to_string())))
+}
+
+/// Returns what is wrong within the choice that was meant, where one of several was to be chosen: the one of which most was
+/// right, if any was.
+fn meant<'e>(error: &'e ValidationError<'_>) -> Vec<&'e ValidationError<'e>> {
+    let choices = match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => context,
+        _ => return vec![error],
+    };
+    let depth = |error: &ValidationError<'_>| pointer(error).matches('/').count();
+    let begun = choices
+        .iter()
+        .filter(|errors| errors.iter().any(|within| depth(within) > depth(error)));
+    match begun.min_by_key(|errors| errors.len()) {
+        Some(errors) => errors.iter().flat_map(meant).collect(),
+        None => vec![error],
+    }
 }
 
 /// Returns where the fault is: at the field that is missing or not known, not at the object around it.
@@ -153,6 +173,15 @@ fn pointer(error: &ValidationError<'_>) -> String {
         },
         _ => place.to_string(),
     }
+}
+
+/// Returns what is wrong, where a pattern does not say it to a reader.
+fn in_words(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Pattern { pattern } => patterns::in_words(pattern).map(str::to_owned),
+        _ => None,
+    }
+    .unwrap_or_else(|| shortened(&error.to_string()))
 }
 
 /// A validator's message shows what it met, which may be the whole body.
@@ -180,7 +209,9 @@ fn validator<T: JsonSchema + 'static>() -> Arc<Validator> {
         .for_deserialize()
         .into_generator()
         .into_root_schema_for::<T>();
-    let validator = jsonschema::validator_for(schema.as_value()).expect("derived schemas are valid");
+    let mut schema = schema.to_value();
+    bounds::add(&mut schema);
+    let validator = jsonschema::validator_for(&schema).expect("derived schemas are valid");
     let validator = Arc::new(validator);
     VALIDATORS
         .write()
@@ -420,6 +451,8 @@ mod tests {
             (r#"{"goal":""}"#, "/goal"),
             (r#"{"goal":"too long"}"#, "/goal"),
             (r#"{"goal":"x","priority":"high"}"#, "/priority"),
+            (r#"{"goal":"x","priority":9223372036854775808}"#, "/priority"),
+            (r#"{"goal":"x","priority":-1e30}"#, "/priority"),
             (r#"{"goal":"x","other":1}"#, "\"/other\""),
             (r#"{"priority":1}"#, "\"/goal\""),
             (r#"{"goal":"x","goal":"y"}"#, "duplicate field"),

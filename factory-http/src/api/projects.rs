@@ -10,11 +10,12 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Tag;
 use super::once::{self, InFlight, KeyHeader};
 use super::paging::List;
 use super::payload::{Body, Created, Done, Page, Reply, shown};
+use super::{Tag, patterns};
 use crate::guard::{Admin, Viewer};
 use crate::problem::Problem;
 
@@ -113,9 +114,10 @@ impl From<CommandReport> for Report {
 /// A repository to be registered.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"local_path": "/srv/git/shop", "checks": ["npm test"]}))]
 pub(crate) struct NewProject {
     /// The absolute path of the repository's folder, on the server's machine.
-    #[schemars(length(min = 1, max = 4096))]
+    #[schemars(length(min = 1, max = 4096), regex(pattern = patterns::ABSOLUTE_PATH))]
     local_path: String,
     /// A unique name; the folder's where none is given.
     #[serde(default)]
@@ -147,6 +149,7 @@ pub(crate) struct NewProject {
 /// A change of a project. What is left out, or null, stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"checks": ["npm test", "npm run lint"], "instructions": "Write tests first."}))]
 pub(crate) struct ProjectPatch {
     /// The new name.
     #[serde(default)]
@@ -193,14 +196,6 @@ impl ProjectsApi {
     ) -> Result<Created<ProjectAdded>, Problem> {
         let Body { value: new, digest } = body;
         let path = PathBuf::from(new.local_path);
-        if !path.is_absolute() {
-            return Err(Problem::new(
-                poem::http::StatusCode::UNPROCESSABLE_ENTITY,
-                "bad_body",
-                "the repository's path has to be absolute, because it is the server that opens it",
-            )
-            .at("/local_path", "not absolute"));
-        }
         let add = AddProject {
             path,
             name: new.name,
@@ -211,7 +206,7 @@ impl ProjectsApi {
             init: new.init,
             try_now: new.try_now,
         };
-        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /projects", &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /projects", &digest);
         let made = request
             .make(async |factory| factory.add_project(add).await)
             .await?;

@@ -14,12 +14,13 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Tag;
 use super::once::{self, InFlight, KeyHeader};
 use super::paging::List;
 use super::payload::{Body, Page, Reply};
 use super::run::{self, Run};
+use super::{Tag, patterns};
 use crate::guard::{Operator, Viewer};
 use crate::problem::Problem;
 
@@ -46,19 +47,21 @@ pub(crate) struct ChangedFiles {
 /// A remark on a run's changes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"path": "src/greeting.rs", "line": 7, "text": "Why not a constant?"}))]
 pub(crate) struct NewComment {
     /// The file; null where it is about the whole.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 4096))]
+    #[schemars(length(min = 1, max = 4096), regex(pattern = patterns::INNER_PATH))]
     path: Option<String>,
     /// The line, from 1; null where it is about the whole file.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     line: Option<u32>,
     /// Which text the line counts in.
     #[serde(default)]
     side: Option<Side>,
     /// What is said.
-    #[schemars(length(min = 1, max = 65536))]
+    #[schemars(length(min = 1, max = 65536), regex(pattern = patterns::TEXT))]
     text: String,
 }
 
@@ -177,7 +180,7 @@ impl ReviewApi {
         };
         let run = RunId(run_id.0);
         let operation = format!("POST /runs/{run}/comments");
-        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest);
         let made = request
             .write(async |factory| Ok([factory.comment(run, comment).await?]))
             .await?;

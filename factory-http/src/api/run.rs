@@ -8,6 +8,7 @@ use factory_core::store::Page;
 use factory_core::{Error, Reader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::once::Made;
 use super::payload::{Created, Reply};
@@ -96,6 +97,7 @@ impl Run {
 /// Bounds of what a run may spend. What is left out stays as it is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"calls": {"at_most": 200}, "tokens": "unlimited"}))]
 pub(crate) struct Bounds {
     /// Model calls.
     #[serde(default)]

@@ -11,12 +11,13 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::once::{self, InFlight, KeyHeader};
 use super::paging::List;
 use super::payload::{Body, Created, Page, Reply};
 use super::run::{self, Bounds, Run};
-use super::{Defaults, Tag};
+use super::{Defaults, Tag, patterns};
 use crate::guard::{Operator, Principal, Viewer};
 use crate::problem::Problem;
 
@@ -50,11 +51,12 @@ impl From<Status> for RunStatus {
 /// A goal to be filed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"project_id": 1, "goal": "Say goodbye as well as hello."}))]
 pub(crate) struct NewRun {
     /// The project.
     project_id: ProjectId,
     /// What is to be reached, in plain words.
-    #[schemars(length(min = 1, max = 65536))]
+    #[schemars(length(min = 1, max = 65536), regex(pattern = patterns::GOAL))]
     goal: String,
     /// The model, as `ENDPOINT:NAME`; the server's own where none is named.
     #[serde(default)]
@@ -123,6 +125,10 @@ impl NewRun {
 /// Goals to be filed together.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"runs": [
+    {"project_id": 1, "goal": "Say goodbye as well as hello."},
+    {"project_id": 1, "goal": "Say hello in French."},
+]}))]
 pub(crate) struct NewRuns {
     /// The goals, in the order in which they are numbered.
     #[schemars(length(min = 1, max = 1000))]
@@ -160,7 +166,7 @@ impl RunsApi {
     ) -> Result<Created<Run>, Problem> {
         let Body { value: new, digest } = body;
         let submit = new.into_submit(&caller.0, defaults)?;
-        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /runs", &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /runs", &digest);
         let made = request
             .write(async |factory| Ok([factory.submit(submit).await?]))
             .await?;
@@ -189,7 +195,7 @@ impl RunsApi {
             .map(|new| new.into_submit(&caller.0, defaults))
             .collect();
         let submits = submits?;
-        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /runs/bulk", &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, "POST /runs/bulk", &digest);
         let made = request
             .write(async |factory| factory.submit_all(submits).await)
             .await?;

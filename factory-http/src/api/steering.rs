@@ -7,32 +7,35 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::Tag;
 use super::once::{self, InFlight, KeyHeader};
 use super::payload::{Body, Created, Reply};
 use super::run::{self, Bounds, Run};
+use super::{Tag, patterns};
 use crate::guard::Operator;
 use crate::problem::Problem;
 
 /// What the operator tells the agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"directive": "Leave the public names as they are."}))]
 pub(crate) struct Directive {
     /// The words.
-    #[schemars(length(min = 1, max = 65536))]
+    #[schemars(length(min = 1, max = 65536), regex(pattern = patterns::TEXT))]
     directive: String,
 }
 
 /// From where a run is forked.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"from": 1}))]
 pub(crate) struct NewFork {
     /// The event: the new run begins with the last checkpoint at or before it.
     from: Seq,
     /// Another goal than the run's own.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 65536))]
+    #[schemars(length(min = 1, max = 65536), regex(pattern = patterns::GOAL))]
     goal: Option<String>,
 }
 
@@ -105,7 +108,7 @@ impl SteeringApi {
         let Body { value: told, digest } = body;
         let run = RunId(run_id.0);
         let operation = format!("POST /runs/{run}/directive");
-        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest);
         let made = request
             .write(async |factory| Ok([factory.direct(run, &told.directive).await?]))
             .await?;
@@ -147,7 +150,7 @@ impl SteeringApi {
     ) -> Result<Created<Run>, Problem> {
         let run = RunId(run_id.0);
         let operation = format!("POST /runs/{run}/retry");
-        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &once::no_body())?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &once::no_body());
         let made = request
             .write(async |factory| Ok([factory.retry(run).await?]))
             .await?;
@@ -173,7 +176,7 @@ impl SteeringApi {
         let Body { value: new, digest } = body;
         let run = RunId(run_id.0);
         let operation = format!("POST /runs/{run}/fork");
-        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest)?;
+        let request = once::Request::new(factory, in_flight, &caller.0, key, &operation, &digest);
         let made = request
             .write(async |factory| Ok([factory.fork(run, new.from, new.goal).await?]))
             .await?;

@@ -68,13 +68,7 @@ impl Problem {
             Err(error) => error,
         };
         if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            let (name, reason) = (error.name, plain(&error.reason));
-            return Self::new(
-                StatusCode::BAD_REQUEST,
-                "bad_parameter",
-                format!("`{name}`: {reason}"),
-            )
-            .at(format!("query:{name}"), reason);
+            return Self::of_parameter("query", error);
         }
         if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
             return Self::new(StatusCode::BAD_REQUEST, "bad_body", plain(&error.reason));
@@ -85,9 +79,6 @@ impl Problem {
                 "bad_media_type",
                 error.to_string(),
             );
-        }
-        if error.is::<PoemPathError>() {
-            return Self::new(StatusCode::BAD_REQUEST, "bad_path", error.to_string());
         }
         match error.status() {
             StatusCode::NOT_FOUND => Self::new(
@@ -106,6 +97,18 @@ impl Problem {
     }
 }
 
+impl Problem {
+    fn of_parameter(place: &str, error: &ParseParamError) -> Self {
+        let (name, reason) = (error.name, plain(&error.reason));
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_parameter",
+            format!("`{name}`: {reason}"),
+        )
+        .at(format!("{place}:{name}"), reason)
+    }
+}
+
 impl<E> Explained<E> {
     /// Returns what the framework says as a problem, where it takes the routes to say it well.
     fn problem(&self, error: Error, path: &str) -> Problem {
@@ -118,6 +121,17 @@ impl<E> Explained<E> {
                 format!("`{name}` in the path: {reason}"),
             )
             .at(format!("path:{name}"), reason);
+        }
+        if let Some(error) = error.downcast_ref::<ParseParamError>() {
+            let route = self.routes.find(path);
+            let is_of_path = route.is_some_and(|route| route.parameters().any(|name| name == error.name));
+            return Problem::of_parameter(if is_of_path { "path" } else { "query" }, error);
+        }
+        if error.is::<PoemPathError>() && self.routes.find(path).is_some() {
+            let name = self.parameter(path, "param0");
+            let detail = format!("`{name}` in the path is no text");
+            return Problem::new(StatusCode::BAD_REQUEST, "bad_path", detail)
+                .at(format!("path:{name}"), "no text");
         }
         if error.is::<MethodNotAllowedError>() {
             return self.other_methods(path);

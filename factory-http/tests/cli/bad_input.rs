@@ -117,6 +117,22 @@ fn a_folder_that_is_no_repository_until_it_is_made_one() {
 }
 
 #[test]
+fn a_folder_that_holds_the_factory_itself() {
+    let place = Place::with_folder();
+    let around = place.path("");
+    let added = place.factory(&["project", "add", path(&around), "--init"]);
+    place.check(
+        &added,
+        2,
+        &format!(
+            "{TRYING}error: `[place]` holds the factory's own data folder and is made no repository; name the project's \
+             own folder"
+        ),
+    );
+    assert!(!around.join(".git").exists());
+}
+
+#[test]
 fn a_repository_without_a_commit() {
     let place = Place::new();
     std::fs::create_dir(place.path("empty")).unwrap();

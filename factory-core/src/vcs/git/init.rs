@@ -79,6 +79,7 @@ impl Git {
             index: git_dir.join("index"),
             excludes: excludes.clone(),
             empty_tree: Some(empty_tree(git_dir)?),
+            ours: false,
         };
         write(&excludes, format!("/{PREFIX}*/\n")).await?;
         self.store_changes(&view).await?;

@@ -215,6 +215,7 @@ impl Git {
             dir: located.root.clone(),
             // Its own attributes tell which line ends its files have.
             empty_tree: None,
+            ours: false,
             git_dir,
         };
         let shadow_dir = view.git_dir.clone();

@@ -78,7 +78,7 @@ impl Git {
     /// Brings the index up to the files, and returns what was left out.
     pub(super) async fn store_changes(&self, view: &View) -> Result<LeftOut, VcsError> {
         let mut seen = self.look(view).await?;
-        if seen.is_none() {
+        if seen.is_none() && view.ours {
             mend_permissions(&view.dir).await?;
             seen = self.look(view).await?;
         }

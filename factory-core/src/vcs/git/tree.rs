@@ -38,6 +38,8 @@ pub(super) struct View {
     pub(super) excludes: PathBuf,
     /// The empty tree by the git directory's hashes, where attributes in the folder are not to be heeded.
     pub(super) empty_tree: Option<&'static str>,
+    /// Whether the folder is the factory's own, whose permissions it may mend.
+    pub(super) ours: bool,
 }
 
 /// Returns the tree without a file, which every git knows without being told.
@@ -63,6 +65,7 @@ impl View {
             dir: absolute(&checkout.dir)?,
             index: absolute(&checkout.index)?,
             excludes: absolute(&checkout.excludes)?,
+            ours: true,
         })
     }
 }

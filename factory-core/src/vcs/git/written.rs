@@ -118,6 +118,7 @@ mod tests {
             index: index.clone(),
             excludes: folder.path().join("excludes"),
             empty_tree: None,
+            ours: true,
         };
         let replace = |content: &str| {
             let new = Path::new(&index).with_extension("new");

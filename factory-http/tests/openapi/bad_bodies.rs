@@ -225,7 +225,7 @@ fn a_body_of_several_goals_says_which_is_wrong() {
 fn a_body_is_json_by_its_type_and_comes_whole() {
     let place = Place::serving();
     let body = "{\"project_id\":1,\"goal\":\"x\"}";
-    let send = |headers: &str, body: &str| {
+    let send = &|headers: &str, body: &str| {
         let request = format!("{}{headers}\r\n{body}", place.head("POST", "/runs"));
         exchange(place.address, request.as_bytes())
     };
@@ -260,21 +260,21 @@ fn a_body_is_json_by_its_type_and_comes_whole() {
         413,
         None,
     );
-    // Waits as long as the server does, which is half a minute.
-    let half = &body[..10];
-    check(
-        "half of what was announced",
-        &send(&format!("{json}{length}"), half),
-        408,
-        None,
-    );
-    let pieces = format!("{json}transfer-encoding: chunked\r\n");
-    check(
-        "pieces that never end",
-        &send(&pieces, "5\r\n{\"pro\r\n"),
-        408,
-        None,
-    );
+    // These wait as long as the server does, which is half a minute.
+    std::thread::scope(|scope| {
+        let half = &body[..10];
+        scope.spawn(|| {
+            check(
+                "half of what was announced",
+                &send(&format!("{json}{length}"), half),
+                408,
+                None,
+            )
+        });
+        let pieces = format!("{json}transfer-encoding: chunked\r\n");
+        let piece = "5\r\n{\"pro\r\n";
+        scope.spawn(move || check("pieces that never end", &send(&pieces, piece), 408, None));
+    });
     assert_eq!(place.get("/runs")["items"], Value::Array(vec![]));
     let good = send(&format!("{json}{length}"), body);
     assert_eq!(good.status, 201, "{}", String::from_utf8_lossy(&good.body));

@@ -12,7 +12,6 @@ run: prerequisites
 # Runs every test, the documentation's examples included.
 test: prerequisites
 	cargo test --locked --workspace
-	@$(MAKE) --no-print-directory clients
 
 # Runs the tests of the API by programs of others, which need Python and npm. Where these are missing they stay ignored,
 # but not in CI.

@@ -11,6 +11,7 @@ use super::InvalidId;
 /// What the holder of a credential may do. A later one may do all that an earlier one may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CredentialRole")]
 pub enum Role {
     /// Look at everything, change nothing.
     Viewer,

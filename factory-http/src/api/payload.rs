@@ -145,9 +145,10 @@ fn read<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result<T, P
 /// Returns what is wrong within the choice that was meant, where one of several was to be chosen: the one of which most was
 /// right, if any was.
 fn meant<'e>(error: &'e ValidationError<'_>) -> Vec<&'e ValidationError<'e>> {
-    let choices = match error.kind() {
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => context,
-        _ => return vec![error],
+    let (ValidationErrorKind::AnyOf { context: choices }
+    | ValidationErrorKind::OneOfNotValid { context: choices }) = error.kind()
+    else {
+        return vec![error];
     };
     let depth = |error: &ValidationError<'_>| pointer(error).matches('/').count();
     let begun = choices

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use factory_core::Factory;
 use factory_core::factory::credentials::{CredentialView, IssuedCredential, Listed, NewToken};
 use factory_core::model::Role;
+use factory_core::{Error, Factory};
+use poem::http::StatusCode;
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
@@ -99,7 +100,19 @@ impl TokensApi {
             .credentials()
             .await?
             .revoke(&token_id.0.to_string())
-            .await?;
+            .await
+            .map_err(refused)?;
         Ok(Done)
+    }
+}
+
+/// A number that is no token's is not there; the owner's token is, and stays.
+fn refused(error: Error) -> Problem {
+    match error {
+        Error::BadInput(detail) if detail.starts_with("no token") => {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+        }
+        Error::BadInput(detail) => Problem::new(StatusCode::CONFLICT, "conflict", detail),
+        other => other.into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The schemas that operations name, in the words of this version of OpenAPI and as generators of clients read them.
+//! The schemas that operations name, in the words of this version of `OpenAPI` and as generators of clients read them.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -55,7 +55,7 @@ fn plain_words(schema: &mut Value) {
         };
         for word in of_it.iter().filter_map(Value::as_str) {
             let meaning = choice["description"].as_str().unwrap_or_default();
-            described.push_str(&format!("\n- `{word}`: {meaning}"));
+            described.extend(["\n- `", word, "`: ", meaning]);
         }
         words.extend(of_it.iter().cloned());
     }
@@ -79,7 +79,7 @@ fn described_default(schema: &mut Value) {
     match schema.remove("default") {
         None | Some(Value::Null | Value::Object(_) | Value::Array(_)) => {}
         Some(default) => {
-            description.push_str(&format!(" `{default}` where nothing is said."));
+            description.extend([" `", &default.to_string(), "` where nothing is said."]);
         }
     }
     schema.insert("description".to_owned(), description.into());

@@ -189,7 +189,7 @@ const EXAMPLES: &[Example] = &[
         Some(r#"{"name": "viewer", "role": "viewer"}"#),
         422,
     ),
-    act("DELETE", "/tokens/{token_id}", "/tokens/999999", None, 422),
+    act("DELETE", "/tokens/{token_id}", "/tokens/999999", None, 404),
     look("/usage", "/usage"),
     look("/version", "/version"),
     look("/openapi.json", "/openapi.json"),

@@ -1,6 +1,6 @@
 //! What an operator can ask of a run, and which of it the run allows now.
 //!
-//! A verb is not a [`Transition`](super::Transition): those are what happens to a run, verbs are what somebody may say.
+//! A verb is not a [`Transition`]: those are what happens to a run, verbs are what somebody may say.
 //! One pure function, [`Run::refusal`], decides; every front end shows and every verb asks it.
 
 use std::fmt;

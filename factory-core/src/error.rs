@@ -22,6 +22,9 @@ pub enum Error {
     /// What was given cannot be used; the text says what and why.
     #[error("{0}")]
     BadInput(String),
+    /// The name is another's; the text says whose and what to do.
+    #[error("{0}")]
+    NameTaken(String),
     /// One of several things that were asked at once cannot be done, so that none of them was.
     #[error("number {}: {source}", .place + 1)]
     InList {

@@ -64,6 +64,12 @@ fn own(operation_id: &str) -> &'static [Refusal] {
             "404",
             "There is no such project, or no such run to continue from.",
         )],
+        "create_token" => &[("409", "There is a token of this name already.")],
+        "create_project" => &[(
+            "409",
+            "There is a project of this name already, or a request with this `Idempotency-Key` is being carried out.",
+        )],
+        "update_project" => &[("409", "There is a project of this name already.")],
         "decide_approval" => &[
             ("412", "`If-Match` names another tree than the body approves."),
             ("428", "An approval needs `If-Match`."),

@@ -66,7 +66,9 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
         Error::Conflict { .. } | Error::Store(StoreError::Conflict { .. } | StoreError::Fenced { .. }) => {
             (StatusCode::CONFLICT, "conflict")
         }
-        Error::Store(StoreError::AlreadyExists { .. }) => (StatusCode::CONFLICT, "already_exists"),
+        Error::NameTaken(_) | Error::Store(StoreError::AlreadyExists { .. }) => {
+            (StatusCode::CONFLICT, "already_exists")
+        }
         Error::Store(StoreError::InUse { .. }) => (StatusCode::CONFLICT, "in_use"),
         Error::Llm(LlmError::Unreachable { .. }) => (StatusCode::BAD_GATEWAY, "model_unreachable"),
         Error::Llm(_) => (StatusCode::BAD_GATEWAY, "model_failed"),

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http::{Answer, exchange};
 use crate::place::Place;
@@ -278,4 +278,18 @@ fn a_body_is_json_by_its_type_and_comes_whole() {
     assert_eq!(place.get("/runs")["items"], Value::Array(vec![]));
     let good = send(&format!("{json}{length}"), body);
     assert_eq!(good.status, 201, "{}", String::from_utf8_lossy(&good.body));
+}
+
+#[test]
+fn a_name_that_is_taken_is_no_bad_body() {
+    let place = Place::serving();
+    let token = json!({"name": "ci", "role": "viewer"});
+    place.post("/tokens", &token);
+    let project =
+        json!({"local_path": place.repository("other"), "name": "sample", "setup": [], "checks": []});
+    for (path, body) in [("/tokens", token), ("/projects", project)] {
+        let answer = place.send("POST", path, body.to_string().as_bytes());
+        check(path, &answer, 409, None);
+        assert_eq!(answer.json()["code"], "already_exists", "{path}");
+    }
 }

@@ -187,7 +187,7 @@ const EXAMPLES: &[Example] = &[
         "/tokens",
         "/tokens",
         Some(r#"{"name": "viewer", "role": "viewer"}"#),
-        422,
+        409,
     ),
     act("DELETE", "/tokens/{token_id}", "/tokens/999999", None, 404),
     look("/usage", "/usage"),

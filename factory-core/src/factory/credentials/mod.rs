@@ -108,12 +108,13 @@ impl Credentials {
         Ok(())
     }
 
-    /// Makes a token. [`Error::BadInput`] where the name cannot be used or is that of a token that holds.
+    /// Makes a token. [`Error::BadInput`] where the name cannot be used, [`Error::NameTaken`] where it is that of a token
+    /// that holds.
     pub async fn issue(&self, new: NewToken) -> Result<IssuedCredential, Error> {
         let _changing = self.inner.changing.lock().await;
         self.check_name(&new.name)?;
         if self.inner.held.tokens_named(&new.name).next().is_some() {
-            return Err(Error::BadInput(format!(
+            return Err(Error::NameTaken(format!(
                 "there is a token `{0}` already; take another name, or `factory token rotate {0}` replaces it",
                 new.name
             )));

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::ollama::MODEL;
 use crate::place::{Place, wait_for};
 
-/// How many runs there are of each kind.
-const RUNS: usize = 3;
+/// How many there are of each kind of run, of projects that can be removed and of tokens that can be revoked.
+const OF_EACH: usize = 5;
 
 /// How many repositories may still be registered.
 const REPOSITORIES: usize = 40;
@@ -46,15 +46,15 @@ impl World {
                 .extend(more.as_object().cloned().unwrap());
             place.post("/runs", &new)["id"].as_i64().unwrap()
         };
-        let several = |make: &dyn Fn() -> i64| -> Vec<i64> { (0..RUNS).map(|_| make()).collect() };
-        let complete = several(&|| {
+        let several = |make: &dyn Fn(usize) -> i64| -> Vec<i64> { (0..OF_EACH).map(make).collect() };
+        let complete = several(&|_| {
             file(
                 "Do it alone.",
                 json!({"model": working, "approval": "unattended"}),
             )
         });
-        let offering = several(&|| file("Do it.", json!({"model": working})));
-        let questioning = several(&|| file("Ask.", json!({"model": asking})));
+        let offering = several(&|_| file("Do it.", json!({"model": working})));
+        let questioning = several(&|_| file("Ask.", json!({"model": asking})));
         let red = json!({"model": working, "approval": "unattended", "checks": ["false"]});
         let failed = file("Do it in vain.", red);
         for (runs, status) in [
@@ -68,12 +68,24 @@ impl World {
             (place.get(&format!("/runs/{failed}"))["status"] == "FAILED").then_some(())
         });
         let verb = |run: i64, verb: &str| place.post(&format!("/runs/{run}/{verb}"), &Value::Null);
-        let stopped = several(&|| file("Be stopped.", json!({})));
+        let stopped = several(&|_| file("Be stopped.", json!({})));
         stopped.iter().for_each(|run| drop(verb(*run, "stop")));
-        let paused = several(&|| file("Rest.", json!({})));
+        let paused = several(&|_| file("Rest.", json!({})));
         paused.iter().for_each(|run| drop(verb(*run, "pause")));
-        let waiting = several(&|| file("Wait.", json!({})));
-        place.wait_until(waiting[0], "RUNNING");
+        let to_pause = several(&|_| file("Wait.", json!({})));
+        let to_stop = several(&|_| file("Wait.", json!({})));
+        place.wait_until(to_pause[0], "RUNNING");
+        let idle = several(&|number| {
+            let repository = place.repository(&format!("idle-{number}"));
+            let project = json!({"local_path": repository, "setup": [], "checks": []});
+            place.post("/projects", &project)["id"].as_i64().unwrap()
+        });
+        let tokens = several(&|number| {
+            let token = json!({"name": format!("token-{number}"), "role": "viewer"});
+            place.post("/tokens", &token)["credential"]["id"]
+                .as_i64()
+                .unwrap()
+        });
 
         let approvals = place.get("/approvals");
         let of_kind = |kind: &str| {
@@ -93,7 +105,8 @@ impl World {
             &questioning,
             &stopped,
             &paused,
-            &waiting,
+            &to_pause,
+            &to_stop,
         ]
         .concat();
         let tree = approvals["items"]
@@ -107,7 +120,11 @@ impl World {
                 ("final_runs", numbers(&[&complete[..], &stopped].concat())),
                 ("worked_runs", numbers(&worked)),
                 ("paused_runs", numbers(&paused)),
+                ("runs_to_pause", numbers(&to_pause)),
+                ("runs_to_stop", numbers(&to_stop)),
                 ("projects", vec![json!(1)]),
+                ("idle_projects", numbers(&idle)),
+                ("tokens", numbers(&tokens)),
                 ("approvals", [of_kind("tree"), of_kind("question")].concat()),
                 ("trees", vec![json!(tree.unwrap())]),
                 ("blobs", vec![output.clone()]),

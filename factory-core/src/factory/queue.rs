@@ -17,6 +17,19 @@ use crate::scheduler::Limits;
 /// down, or the disk is full.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long the queue is left alone after a look at runs that all wait for room: a thousand goals that are filed behind
+/// them cost a few looks and not a thousand.
+const LEFT_ALONE: Duration = Duration::from_millis(5);
+
+/// What a look at the queue came to.
+#[derive(Debug, Default)]
+struct Looked {
+    /// What could not be taken up now although there is room.
+    held: HashSet<RunId>,
+    /// Whether other runs wait for room.
+    waiting: bool,
+}
+
 impl Factory {
     /// Takes runs from the queue and works on them, until the factory is shut down. Nothing is asked of the store while
     /// nothing is queued.
@@ -25,12 +38,15 @@ impl Factory {
     /// that cannot be taken up at all (its model cannot be opened, its project is gone) is PAUSED and says why.
     pub async fn work_queue(&self, limits: Limits) {
         loop {
-            let held = self.take_up(&limits).await;
+            let looked = self.take_up(&limits).await;
             if self.inner.workers.is_ending().await {
                 return;
             }
+            if looked.waiting {
+                tokio::time::sleep(LEFT_ALONE).await;
+            }
             let queued = self.inner.journal.queued().notified();
-            if held.is_empty() {
+            if looked.held.is_empty() {
                 queued.await;
             } else {
                 // What is held passes by itself and is told to nobody; either way the queue is looked at again.
@@ -44,23 +60,27 @@ impl Factory {
         self.inner.workers.count()
     }
 
-    /// Takes up what there is room for. Returns what could not be taken up now although there is room.
-    async fn take_up(&self, limits: &Limits) -> HashSet<RunId> {
+    /// Takes up what there is room for.
+    async fn take_up(&self, limits: &Limits) -> Looked {
         let mut held = HashSet::new();
         loop {
+            if self.inner.workers.count() >= limits.factory {
+                return Looked { held, waiting: true };
+            }
             let heads = match self.inner.journal.store().queue_heads().await {
                 Ok(heads) => heads,
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "the queue cannot be read yet");
                     // Whatever is there is looked at again.
                     held.insert(RunId(0));
-                    return held;
+                    return Looked { held, waiting: false };
                 }
             };
             let load = self.inner.workers.load();
             let endpoints = self.inner.reader.models.endpoints();
             let Some(run) = limits.next(&heads, &load, &held, endpoints).map(|head| head.run) else {
-                return held;
+                let waiting = heads.len() > held.len();
+                return Looked { held, waiting };
             };
             // In a task of its own: whoever drops the queue must not leave a claim without a worker.
             let factory = self.clone();
@@ -71,7 +91,7 @@ impl Factory {
                 Ok(Started::NotNow) => {
                     held.insert(run);
                 }
-                Ok(Started::ShuttingDown) => return held,
+                Ok(Started::ShuttingDown) => return Looked { held, waiting: false },
                 Err(error) => {
                     tracing::warn!(%run, error = %chain(&error), "the run cannot be taken up");
                     if let Err(error) = self.park_unstarted(run, &error).await {

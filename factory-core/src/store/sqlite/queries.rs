@@ -96,15 +96,19 @@ pub(super) fn next_claimable(database: &Connection) -> Result<Option<Run>, Failu
     one(database, &sql, [], rows::run)
 }
 
-/// The walk over the buckets: from each one to the first of the next.
-const BUCKETS: &str = "WITH RECURSIVE bucket (server, project) AS ( \
+/// The walk over the buckets: from each one to the first of the next, which is the next project's of the same server, or
+/// else the next server's. The two are asked apart, because a comparison of both columns at once is sought by the first
+/// alone: every run of the bucket would be looked at.
+pub(super) const BUCKETS: &str = "WITH RECURSIVE bucket (server, project) AS ( \
          SELECT * FROM (SELECT server, coalesce(project_id, 0) FROM runs INDEXED BY runs_in_buckets \
              WHERE status = 'QUEUED' AND claimed_by IS NULL ORDER BY server, coalesce(project_id, 0) LIMIT 1) \
          UNION ALL \
-         SELECT next.server, coalesce(next.project_id, 0) FROM bucket JOIN runs AS next ON next.id = ( \
-             SELECT id FROM runs INDEXED BY runs_in_buckets WHERE status = 'QUEUED' AND claimed_by IS NULL \
-             AND (server, coalesce(project_id, 0)) > (bucket.server, bucket.project) \
-             ORDER BY server, coalesce(project_id, 0) LIMIT 1)) \
+         SELECT next.server, coalesce(next.project_id, 0) FROM bucket JOIN runs AS next ON next.id = coalesce( \
+             (SELECT id FROM runs INDEXED BY runs_in_buckets WHERE status = 'QUEUED' AND claimed_by IS NULL \
+             AND server = bucket.server AND coalesce(project_id, 0) > bucket.project \
+             ORDER BY coalesce(project_id, 0) LIMIT 1), \
+             (SELECT id FROM runs INDEXED BY runs_in_buckets WHERE status = 'QUEUED' AND claimed_by IS NULL \
+             AND server > bucket.server ORDER BY server, coalesce(project_id, 0) LIMIT 1))) \
      SELECT head.id, head.priority, head.project_id, head.server FROM bucket JOIN runs AS head ON head.id = ( \
          SELECT id FROM runs INDEXED BY runs_in_buckets WHERE status = 'QUEUED' AND claimed_by IS NULL \
          AND server = bucket.server AND coalesce(project_id, 0) = bucket.project \

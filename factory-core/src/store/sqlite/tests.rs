@@ -26,15 +26,18 @@ async fn a_run(store: &SqliteStore) -> Run {
         Ok(project) => project.id,
         Err(_) => store.create_project(project).await.unwrap().id,
     };
-    let new = NewRun {
+    store.create_run(new_run(project_id)).await.unwrap().0
+}
+
+fn new_run(project_id: ProjectId) -> NewRun {
+    NewRun {
         project_id,
         goal: "x".to_owned(),
         spec: RunSpec::default(),
         priority: 0,
         event: NewEvent::system(payload::RunResumed {}),
         at: Timestamp::UNKNOWN,
-    };
-    store.create_run(new).await.unwrap().0
+    }
 }
 
 fn commit_of(run: &Run, blobs: Vec<Blob>) -> Commit {
@@ -397,5 +400,23 @@ async fn damage_that_a_read_meets_ends_all_writing() {
     assert!(matches!(store.health(), StoreHealth::Damaged(_)));
     let refused = store.commit(commit_of(&run, Vec::new())).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unusable(_)), "{refused:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_look_at_the_queue_costs_the_same_however_many_wait() {
+    let (_folder, store) = opened().await;
+    let project = a_run(&store).await.project_id.unwrap();
+    let database = rusqlite::Connection::open(store.database()).unwrap();
+    let steps = || {
+        let mut statement = database.prepare(super::queries::BUCKETS).unwrap();
+        let heads = statement.query_map([], |_| Ok(())).unwrap().count();
+        (heads, statement.get_status(rusqlite::StatementStatus::VmStep))
+    };
+    let few = steps();
+    assert_eq!(few.0, 1);
+    let more = (0..2_000).map(|_| new_run(project)).collect();
+    store.create_runs(more, None).await.unwrap();
+    assert_eq!(steps(), few);
     store.close().await;
 }

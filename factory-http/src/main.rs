@@ -11,6 +11,7 @@ mod console;
 mod control;
 mod demo;
 mod docs;
+mod documents;
 mod environment;
 mod exit;
 mod failure;

@@ -46,17 +46,23 @@ impl Reader {
         sockets: Sockets,
         access: Access,
     ) -> Result<Self, Error> {
-        let store = if let Some(store) = sockets.store {
-            store
-        } else {
+        let store = async {
+            if let Some(store) = sockets.store {
+                return Ok(store);
+            }
             let url = settings.database.clone();
             let url = url.unwrap_or_else(|| format!("sqlite:{}", folder.database().display()));
-            open_store(&url, access).await?
+            open_store(&url, access).await
         };
-        let vcs = match sockets.vcs {
-            Some(vcs) => vcs,
-            None => Arc::new(find_git(settings.host.path()).await?),
+        let vcs = async {
+            Ok::<Arc<dyn Vcs>, Error>(match sockets.vcs {
+                Some(vcs) => vcs,
+                None => Arc::new(find_git(settings.host.path()).await?),
+            })
         };
+        // Each waits for something else: the disk, and another program.
+        let (store, vcs) = tokio::join!(store, vcs);
+        let (store, vcs) = (store?, vcs?);
         let notes_path = folder.path().join("models.json");
         let notes = tokio::task::spawn_blocking(move || ModelNotes::read(&notes_path)).await;
         let models = Models::new(settings.endpoints.clone(), sockets.models);

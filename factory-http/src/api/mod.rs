@@ -20,7 +20,7 @@ mod usage;
 
 use factory_core::Settings;
 use factory_core::model::{Budget, Event};
-use poem_openapi::{OpenApiService, Tags};
+use poem_openapi::{OpenApi as _, OpenApiService, Tags};
 use schemars::SchemaGenerator;
 
 use self::approvals::ApprovalsApi;
@@ -104,6 +104,18 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         ServiceApi,
     );
     OpenApiService::new(api, "AI Dev Factory", env!("CARGO_PKG_VERSION"))
+}
+
+/// Returns the paths of all operations, each with its methods.
+pub(crate) fn paths() -> impl Iterator<Item = (String, Vec<String>)> {
+    let paths = Api::meta().into_iter().flat_map(|api| api.paths);
+    paths.map(|path| {
+        let methods = path
+            .operations
+            .iter()
+            .map(|operation| operation.method.to_string());
+        (path.path, methods.collect())
+    })
 }
 
 /// Gives the generator every type that operations answer with.

@@ -70,7 +70,6 @@ impl Serve {
             let credentials = factory.credentials().await?.clone();
             credentials.owner_token().await?;
             let serving = Serving {
-                docs: App::docs(),
                 failures: listening.failures,
                 ..Serving::new(credentials, limits, routes.table, metrics.clone())
             };
@@ -87,7 +86,6 @@ impl Serve {
                 &ending,
             )
             .await?;
-            tokio::spawn(metrics.keep_up(ending.clone()));
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),
                 api = listeners.api.url,

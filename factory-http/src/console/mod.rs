@@ -6,8 +6,9 @@ mod session;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, Request, Response, Route, RouteMethod};
+use poem::{Endpoint, Route, RouteMethod};
 
+use crate::documents::Document;
 use crate::guard::{Demand, Front, Gate, GateSettings, Shown};
 use crate::observe::RouteTable;
 
@@ -23,12 +24,8 @@ pub(crate) fn table(api: &RouteTable) -> RouteTable {
 }
 
 /// Returns everything that the browser's port serves. `api` is the API without any guard; `settings` are those of the
-/// gate before it, whatever they demand; `docs` is the page that describes the API, which says nothing that is not public.
-pub(crate) fn routes<E: Endpoint + 'static>(
-    api: E,
-    settings: &GateSettings,
-    docs: Arc<str>,
-) -> impl Endpoint + use<E> {
+/// gate before it, whatever they demand.
+pub(crate) fn routes<E: Endpoint + 'static>(api: E, settings: &GateSettings) -> impl Endpoint + use<E> {
     let with = |demand| GateSettings {
         demand,
         ..settings.clone()
@@ -43,21 +40,9 @@ pub(crate) fn routes<E: Endpoint + 'static>(
     for page in pages::PAGES {
         routes = routes.at(page.path, RouteMethod::new().get(page).head(page));
     }
-    let docs = Docs(docs);
-    let routes = routes.at("/docs", RouteMethod::new().get(docs.clone()).head(docs));
+    let routes = routes.at(
+        "/docs",
+        RouteMethod::new().get(Document::Page).head(Document::Page),
+    );
     Front::new(routes, Arc::clone(&settings.sites), Shown::Page)
-}
-
-/// The page that describes the API.
-#[derive(Debug, Clone)]
-struct Docs(Arc<str>);
-
-impl Endpoint for Docs {
-    type Output = Response;
-
-    async fn call(&self, _request: Request) -> poem::Result<Response> {
-        Ok(Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .body(self.0.to_string()))
-    }
 }

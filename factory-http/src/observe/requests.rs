@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use metrics::Histogram;
 use poem::http::Method;
 use poem::{Endpoint, IntoResponse, Request, Response};
+use prometheus::Histogram;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -62,7 +62,7 @@ impl Requests {
     fn record(&self, method: u8, place: usize, status: u16, took: Duration) {
         let known = self.answers[place].read().unwrap_or_else(PoisonError::into_inner);
         if let Some(durations) = known.get(&(method, status)) {
-            durations.record(took);
+            durations.observe(took.as_secs_f64());
             return;
         }
         drop(known);
@@ -72,8 +72,8 @@ impl Requests {
         };
         let durations = self
             .metrics
-            .durations(METHODS[usize::from(method)], Arc::clone(route), status);
-        durations.record(took);
+            .durations(METHODS[usize::from(method)], route, status);
+        durations.observe(took.as_secs_f64());
         self.answers[place]
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -106,7 +106,7 @@ struct UnderWay<'a> {
 
 impl<'a> UnderWay<'a> {
     fn begin(requests: &'a Requests, method: u8, route: usize) -> Self {
-        requests.metrics.active_requests().increment(1.0);
+        requests.metrics.active_requests().inc();
         Self {
             requests,
             begun: Instant::now(),
@@ -119,7 +119,7 @@ impl<'a> UnderWay<'a> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.requests.metrics.active_requests().decrement(1.0);
+        self.requests.metrics.active_requests().dec();
         self.requests
             .record(self.method, self.route, self.status, self.begun.elapsed());
     }

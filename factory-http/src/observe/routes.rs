@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownRoute {
@@ -67,13 +65,11 @@ impl Default for RouteTable {
 }
 
 impl RouteTable {
-    /// Returns the routes of an `OpenAPI` document.
-    pub(crate) fn of(document: &Value) -> Self {
-        let paths = document["paths"].as_object().into_iter().flatten();
-        paths.fold(Self::default(), |table, (path, operations)| {
-            let methods = operations.as_object().into_iter().flatten();
-            let methods: Vec<_> = methods.map(|(method, _)| method.to_uppercase()).collect();
-            table.with(path, methods)
+    /// Returns the table of these paths, each with its methods.
+    pub(crate) fn of(paths: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        let paths = paths.into_iter();
+        paths.fold(Self::default(), |table, (path, methods)| {
+            table.with(&path, methods)
         })
     }
 
@@ -189,19 +185,15 @@ fn parameter(part: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn table() -> RouteTable {
-        let document = json!({"paths": {
-            "/runs": {"get": {}, "post": {}},
-            "/runs/bulk": {"post": {}},
-            "/runs/{run_id}": {"get": {}},
-            "/runs/{run_id}/events": {"get": {}},
-            "/runs/{run_id}/{action}": {"post": {}},
-        }});
-        RouteTable::of(&document)
+        RouteTable::default()
+            .with("/runs", ["GET", "POST"])
+            .with("/runs/bulk", ["POST"])
+            .with("/runs/{run_id}", ["GET"])
+            .with("/runs/{run_id}/events", ["GET"])
+            .with("/runs/{run_id}/{action}", ["POST"])
             .with("/", ["GET"])
             .with("/assets/{*file}", ["GET"])
     }

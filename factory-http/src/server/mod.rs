@@ -33,8 +33,6 @@ pub(crate) struct Serving {
     pub(crate) credentials: Credentials,
     /// The bounds of a route, by its method and its path as the API has it.
     pub(crate) limits: fn(&Method, &str) -> RouteLimits,
-    /// The page that describes the API.
-    pub(crate) docs: Arc<str>,
     /// The routes of the API.
     pub(crate) routes: Arc<RouteTable>,
     /// What requests are counted with.
@@ -56,7 +54,6 @@ impl Serving {
         Self {
             credentials,
             limits,
-            docs: "".into(),
             routes,
             metrics,
             failures: FailureQuota::default(),
@@ -87,7 +84,7 @@ where
     let gate = Gate::new(Arc::clone(&api), serving.gate(Demand::Token, &listeners.api));
     let for_programs = Front::new(gate, Arc::clone(&listeners.api.sites), Shown::Data);
     let session = serving.gate(Demand::Session, &listeners.console);
-    let for_browsers = console::routes(api, &session, Arc::clone(&serving.docs));
+    let for_browsers = console::routes(api, &session);
     let seen = |routes: RouteTable| Arc::new(Requests::new(routes, serving.metrics.clone()));
     let for_programs = Observed::new(for_programs, seen(RouteTable::clone(&serving.routes)));
     let for_browsers = Observed::new(for_browsers, seen(console::table(&serving.routes)));

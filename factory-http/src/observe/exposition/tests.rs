@@ -104,9 +104,7 @@ async fn the_exposition_is_the_known_one() {
     }
     let _watching = metrics.live_client(LiveKind::Socket);
     drop(metrics.live_client(LiveKind::Stream));
-    metrics
-        .durations("GET", "/runs/{run_id}".into(), 200)
-        .record(0.004);
+    metrics.durations("GET", "/runs/{run_id}", 200).observe(0.004);
     let text = text(&metrics, Some(three_runs())).await;
     insta::assert_snapshot!(in_order(&text));
 }

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import live
 import servers
 from load import Refused, Request, load, processor_seconds
 from servers import Baseline, Ours
@@ -56,8 +57,9 @@ def both(ours, baselines, arguments):
         for _ in range(arguments.rounds):
             for server in (*baselines, ours):
                 asked = request if server is ours else theirs or request
-                with pausing(server, ours):
-                    got = load(server, asked, arguments.seconds, CONNECTIONS)
+                # What one load left behind is no cost of the next.
+                time.sleep(0.5)
+                got = load(server, asked, arguments.seconds, CONNECTIONS)
                 rates[server.name].append(got.rate)
                 if server is ours:
                     costs.append(got)
@@ -68,13 +70,6 @@ def both(ours, baselines, arguments):
         best = costs[-1]
         print(f"  {what}: p50 {best.p50:.2f} ms, p99 {best.p99:.2f} ms, {best.cpu_us:.0f} µs of processor time each", file=sys.stderr)
     return rows
-
-
-@contextlib.contextmanager
-def pausing(_server, _ours):
-    """Gives the machine a moment between two loads: what one left behind is no cost of the next."""
-    time.sleep(0.5)
-    yield
 
 
 def start_up(ours, baseline, times):
@@ -115,6 +110,34 @@ def paced(ours, stored, arguments):
     got = load(ours, request, arguments.seconds * 2, CONNECTIONS, delay_ms=CONNECTIONS)
     what = f"page of 50 events at {got.rate:,.0f}/s, {stored:,} stored: p99"
     return Row(what, "≤ 1 ms", got.p99, "ms", got.p99 <= 1)
+
+
+def watching(ours, arguments):
+    """Events on their way to clients: to one and to many, and to some while another one never reads."""
+    seconds = arguments.seconds * 2
+    # A run that nobody works on: the events are those of the comments alone.
+    run = 9_000
+    one, _ = live.watch(ours, run, clients=1, rate=1_000, seconds=seconds)
+    many, _ = live.watch(ours, run, clients=1_000, rate=20, seconds=seconds)
+    rows = [
+        Row("request to frame, 1 client at 1,000/s: p99", "≤ 2 ms", live.p99(one), "ms", live.p99(one) <= 2),
+        Row("request to frame, 1,000 clients at 20/s: p99", "≤ 40 ms", live.p99(many), "ms", live.p99(many) <= 40),
+    ]
+    without, beside, grown = [], [], []
+    for _ in range(arguments.rounds):
+        took, before = live.watch(ours, run, clients=20, rate=200, seconds=seconds, size=4_000)
+        without.append(live.p99(took))
+        took, after = live.watch(ours, run, clients=20, rate=200, seconds=seconds, size=4_000, stalled=1)
+        beside.append(live.p99(took))
+        grown.append((after - before) / 2**20)
+    ratio = statistics.median(beside) / statistics.median(without)
+    cost = statistics.median(grown)
+    what = "20 clients beside one that never reads: p99 against that without it"
+    return [
+        *rows,
+        Row(what, "≤ 1.2", ratio, "×", ratio <= 1.2),
+        Row("what that client costs", "≤ 1 MiB", cost, "MiB", cost <= 1),
+    ]
 
 
 def fill_events(ours, wanted):
@@ -171,6 +194,7 @@ def main():
         for baseline in baselines:
             baseline.stop()
         rows += at_rest(ours, 5)
+        rows += watching(ours, arguments)
         few = newest(ours)
         rows.append(paced(ours, few, arguments))
         stored = fill_events(ours, arguments.events)

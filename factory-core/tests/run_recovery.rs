@@ -22,7 +22,10 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use workshop::crash::{Audited, CrashStore, Dies};
 use workshop::history::{self, all, assert_lawful};
-use workshop::{CHECK, git, make_repository, open_with, plan, right, small_repository, sockets, write};
+use workshop::{
+    CHECK, git, make_repository, open_with, plan, right, right_at_once, scripted, small_repository, sockets,
+    write,
+};
 
 const RUN: RunId = RunId(1);
 
@@ -72,6 +75,31 @@ async fn file(folder: &Path, sockets: Sockets, approval: ApprovalPolicy) -> fact
         .await
         .unwrap();
     factory
+}
+
+/// A model that takes its time holds up no shutdown for longer than was said, and loses nothing by it.
+#[tokio::test]
+async fn what_does_not_come_to_rest_in_time_is_gone_on_with_by_the_next_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    make_repository(&folder.path().join("repository"), &small_repository());
+    let slow = Script::new().reply(plan(&["Change the answer"]).delays(3_600_000, 0));
+    let factory = file(folder.path(), sockets(scripted(slow)), ApprovalPolicy::Unattended).await;
+    let working = factory.clone();
+    tokio::spawn(async move { working.drive(RUN).await });
+    loop {
+        let events = factory.reader().events(RUN, Page::first(100)).await.unwrap();
+        if history::count(&events, "LLM_REQUESTED") > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(factory.shutdown_within(Duration::from_millis(50)).await, [RUN]);
+    drop(factory);
+
+    let factory = workshop::open(folder.path(), right_at_once()).await;
+    assert_eq!(factory.reader().row(RUN).await.unwrap().status, RunStatus::Queued);
+    assert_eq!(finish(&factory).await.status, RunStatus::Complete);
+    assert_eq!(factory.shutdown_within(Duration::from_secs(60)).await, []);
 }
 
 /// Works on the run to its end, approving what it offers.

@@ -224,15 +224,35 @@ impl Factory {
     /// Lets what is going on end and be recorded, gives all runs back to the queue, and gives up the data folder.
     /// Runs are not ended by it: the next owner goes on with them.
     pub async fn shutdown(&self) {
+        self.end(std::future::pending()).await;
+    }
+
+    /// Shuts down as [`Factory::shutdown`] does, and waits for `patience` at most for what is going on: a model may take
+    /// minutes. Returns the runs that did not come to rest. The process is to end now; what was going on in them counts as
+    /// broken off, and the next owner goes on with them as after a crash.
+    pub async fn shutdown_within(&self, patience: Duration) -> Vec<RunId> {
+        self.end(tokio::time::sleep(patience)).await
+    }
+
+    /// Shuts down, and returns the runs that had not come to rest when `impatient` was over.
+    async fn end(&self, impatient: impl Future<Output = ()>) -> Vec<RunId> {
         *self.inner.workers.starting.lock().await = Starting::ShuttingDown;
         self.inner.journal.queued().notify_one();
-        let workers: Vec<Worker> = self.inner.workers.map().values().cloned().collect();
-        for worker in &workers {
+        let workers = self.inner.workers.map().clone();
+        for worker in workers.values() {
             worker.gate.close(Closing::Release).await;
         }
-        for mut worker in workers {
-            // An error means that the worker is gone already.
-            let _ = worker.done.wait_for(|done| *done).await;
+        let mut working: Vec<RunId> = workers.keys().copied().collect();
+        let all_done = async {
+            for (run, mut worker) in workers {
+                // An error means that the worker is gone already.
+                let _ = worker.done.wait_for(|done| *done).await;
+                working.retain(|working| *working != run);
+            }
+        };
+        tokio::select! {
+            () = all_done => {}
+            () = impatient => {}
         }
         self.inner.journal.store().close().await;
         drop(
@@ -242,6 +262,8 @@ impl Factory {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
+        working.sort_unstable();
+        working
     }
 }
 

@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a run's driver waits for another owner to end before it takes the run over.
 const PATIENCE_WITH_A_RUN: Duration = Duration::from_mins(1);
 
+/// How long what is going on may take to come to rest at the end: less than service managers wait before they kill.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(20);
+
 /// The pause between two attempts.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -197,7 +200,10 @@ impl Session {
         };
         owner.activity.close();
         owner.server.end().await;
-        owner.factory.shutdown().await;
+        let left = owner.factory.shutdown_within(PATIENCE_AT_THE_END).await;
+        for run in left {
+            tracing::warn!(%run, "what the run was doing is broken off; the next start goes on with it");
+        }
     }
 
     async fn link_within(&mut self, patience: Duration) -> Result<Link, Failure> {

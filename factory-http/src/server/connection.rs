@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Response};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::listeners::{Port, Tls};
 use super::seats::{self, Seated};
+
+/// What the system may hold for a client that does not read, in bytes; Linux takes twice as much for its own records.
+const SEND_BUFFER: usize = 128 << 10;
 
 /// The pause after nothing could be accepted: without descriptors, the next attempt would fail as fast as the last.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -113,6 +117,10 @@ impl<E: Endpoint<Output = Response> + 'static> Service<E> {
         // Answers are small, and events must not wait to be gathered.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection gathers what it sends");
+        }
+        // The system lets it grow to several megabytes, which a client that never reads would hold.
+        if let Err(error) = set_socket_send_buffer_size(&stream, SEND_BUFFER) {
+            tracing::debug!(%error, "a connection's send buffer keeps its size");
         }
         let Some(tls) = self.tls.clone() else {
             let stream = Seated {

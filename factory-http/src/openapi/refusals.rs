@@ -64,7 +64,10 @@ fn own(operation_id: &str) -> &'static [Refusal] {
             "404",
             "There is no such project, or no such run to continue from.",
         )],
-        "create_token" => &[("409", "There is a token of this name already.")],
+        "create_token" => &[(
+            "409",
+            "There is a token of this name already, or it is the operator's.",
+        )],
         "create_project" => &[(
             "409",
             "There is a project of this name already, or a request with this `Idempotency-Key` is being carried out.",

@@ -1,10 +1,12 @@
 //! The guard's table over the real program: every route that its document names, and the live ones, with every way in
 //! which a request must not come.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use crate::program::{Place, Server};
-use crate::table::{self, Door, Needs, Row, one_bit_off};
+use crate::table::{self, Door, Needs, Row, one_bit_off, send};
 
 /// What a route is asked in the table. `{run}` is a stopped run, `{resting}` a paused one, `{project}` a project.
 struct Example {
@@ -40,8 +42,21 @@ const fn act(
         pattern,
         path,
         body,
-        needs: Needs::More,
+        needs: Needs::Operator,
         authorised,
+    }
+}
+
+const fn set(
+    method: &'static str,
+    pattern: &'static str,
+    path: &'static str,
+    body: Option<&'static str>,
+    authorised: u16,
+) -> Example {
+    Example {
+        needs: Needs::Admin,
+        ..act(method, pattern, path, body, authorised)
     }
 }
 
@@ -69,8 +84,8 @@ const EXAMPLES: &[Example] = &[
     },
     look("/health/ready", "/health/ready"),
     look("/models", "/models"),
-    act("DELETE", "/models", "/models?model=nowhere:x", None, 502),
-    act(
+    set("DELETE", "/models", "/models?model=nowhere:x", None, 502),
+    set(
         "POST",
         "/models/probe",
         "/models/probe",
@@ -78,7 +93,7 @@ const EXAMPLES: &[Example] = &[
         422,
     ),
     look("/models/pulls", "/models/pulls"),
-    act(
+    set(
         "POST",
         "/models/pulls",
         "/models/pulls",
@@ -89,7 +104,7 @@ const EXAMPLES: &[Example] = &[
         authorised: 404,
         ..look("/models/pulls/{pull_id}", "/models/pulls/999999")
     },
-    act(
+    set(
         "DELETE",
         "/models/pulls/{pull_id}",
         "/models/pulls/999999",
@@ -97,7 +112,7 @@ const EXAMPLES: &[Example] = &[
         404,
     ),
     look("/projects", "/projects"),
-    act(
+    set(
         "POST",
         "/projects",
         "/projects",
@@ -105,14 +120,14 @@ const EXAMPLES: &[Example] = &[
         422,
     ),
     look("/projects/{project_id}", "/projects/{project}"),
-    act(
+    set(
         "PATCH",
         "/projects/{project_id}",
         "/projects/{project}",
         Some("{}"),
         200,
     ),
-    act(
+    set(
         "DELETE",
         "/projects/{project_id}",
         "/projects/{project}",
@@ -178,18 +193,15 @@ const EXAMPLES: &[Example] = &[
     act("POST", "/runs/{run_id}/resume", "/runs/{run}/resume", None, 409),
     act("POST", "/runs/{run_id}/retry", "/runs/{run}/retry", None, 201),
     act("POST", "/runs/{run_id}/stop", "/runs/{run}/stop", None, 409),
-    Example {
-        needs: Needs::More,
-        ..look("/tokens", "/tokens")
-    },
-    act(
+    set("GET", "/tokens", "/tokens", None, 200),
+    set(
         "POST",
         "/tokens",
         "/tokens",
         Some(r#"{"name": "viewer", "role": "viewer"}"#),
         409,
     ),
-    act("DELETE", "/tokens/{token_id}", "/tokens/999999", None, 404),
+    set("DELETE", "/tokens/{token_id}", "/tokens/999999", None, 404),
     look("/usage", "/usage"),
     look("/version", "/version"),
     look("/openapi.json", "/openapi.json"),
@@ -198,17 +210,19 @@ const EXAMPLES: &[Example] = &[
     look("/metrics", "/metrics"),
     look("/runs/{run_id}/events/stream", "/runs/{run}/events/stream"),
     look("/runs/{run_id}/events/ws", "/runs/{run}/events/ws"),
+    look("/events/stream", "/events/stream"),
     look("/events/ws", "/events/ws"),
 ];
 
 /// What the program serves beside its document.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
     "/openapi.json",
     "/asyncapi.json",
     "/docs",
     "/metrics",
     "/runs/{run_id}/events/stream",
     "/runs/{run_id}/events/ws",
+    "/events/stream",
     "/events/ws",
 ];
 
@@ -249,57 +263,212 @@ async fn rows(server: &Server, project: i64, run: i64, resting: i64) -> Vec<Row>
     rows
 }
 
+/// A server with something to ask about.
+struct Asked {
+    place: Place,
+    server: Server,
+    rows: Vec<Row>,
+}
+
+impl Asked {
+    async fn new() -> Self {
+        let place = Place::new();
+        place.configure(
+            "model = \"openai:m@http://127.0.0.1:9/v1\"\n[limits]\nruns = 1\n[server]\nfailures = 1000000\n",
+        );
+        let server = place.serve();
+        let project = server.register(&place.path("repository"), &[]).await;
+        let goal = json!({"project_id": project, "goal": "x"});
+        let mut filed = Vec::new();
+        for verb in ["stop", "pause"] {
+            let id = server.post("/runs", &goal).await["id"].as_i64().unwrap();
+            // The model is nowhere, so that a run rests by itself sooner or later.
+            let (status, _) = server.ask("POST", &format!("/runs/{id}/{verb}"), None).await;
+            assert!(status == 200 || verb == "pause");
+            filed.push(id);
+        }
+        // The row of `POST /tokens` asks for this one again.
+        server
+            .post("/tokens", &json!({"name": "viewer", "role": "viewer"}))
+            .await;
+        let rows = rows(&server, project, filed[0], filed[1]).await;
+        println!("{} routes", rows.len());
+        Self { place, server, rows }
+    }
+
+    async fn token(&self, name: &str, role: &str) -> String {
+        let made = self
+            .server
+            .post("/tokens", &json!({"name": name, "role": role}))
+            .await;
+        made["secret"].as_str().unwrap().to_owned()
+    }
+}
+
+fn bearer(token: &str) -> Vec<(&'static str, String)> {
+    vec![("Authorization", format!("Bearer {token}"))]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_lets_in_whom_it_should_and_nobody_else() {
-    let place = Place::new();
-    place.configure(
-        "model = \"openai:m@http://127.0.0.1:9/v1\"\n[limits]\nruns = 1\n[server]\nfailures = 1000000\n",
-    );
-    let server = place.serve();
-    let project = server.register(&place.path("repository"), &[]).await;
-    let goal = json!({"project_id": project, "goal": "x"});
-    let mut filed = Vec::new();
-    for verb in ["stop", "pause"] {
-        let id = server.post("/runs", &goal).await["id"].as_i64().unwrap();
-        // The model is nowhere, so that a run rests by itself sooner or later.
-        let (status, _) = server.ask("POST", &format!("/runs/{id}/{verb}"), None).await;
-        assert!(status == 200 || verb == "pause");
-        filed.push(id);
-    }
-    let viewer = server
-        .post("/tokens", &json!({"name": "viewer", "role": "viewer"}))
-        .await;
-    let viewer = viewer["secret"].as_str().unwrap();
-    let bearer = |token: &str| vec![("Authorization", format!("Bearer {token}"))];
+    let asked = Asked::new().await;
+    let owner = &asked.server.token;
     let door = Door {
-        address: server.api,
+        address: asked.server.api,
         prefix: "",
-        admin: bearer(&server.token),
-        viewer: Some(bearer(viewer)),
+        admin: bearer(owner),
+        lesser: vec![
+            (Needs::Viewer, bearer(&asked.token("looks", "viewer").await)),
+            (Needs::Operator, bearer(&asked.token("steers", "operator").await)),
+        ],
         wrong: vec![
             ("a wrong token", bearer("aidf_wrong")),
-            ("a token one bit off", bearer(&one_bit_off(&server.token))),
+            ("a token one bit off", bearer(&one_bit_off(owner))),
+            ("the token twice", [bearer(owner), bearer(owner)].concat()),
             (
                 "a token without its scheme",
-                vec![("Authorization", server.token.clone())],
+                vec![("Authorization", owner.clone())],
             ),
             (
-                "a token as a cookie",
-                vec![("Cookie", format!("token={}", server.token))],
+                "another scheme",
+                vec![("Authorization", format!("Basic {owner}"))],
             ),
+            ("a token as a cookie", vec![("Cookie", format!("token={owner}"))]),
         ],
         needs_origin: false,
     };
-    let rows = rows(&server, project, filed[0], filed[1]).await;
-    println!("{} routes", rows.len());
-    table::check(&door, &rows).await;
-    let (status, _) = server.ask("GET", "/health/live", None).await;
-    assert_eq!(status, 200);
-    let open: Value = reqwest::get(format!("http://{}/health/live", server.api))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(open["status"], "ok");
+    table::check(&door, &asked.rows).await;
+    check_what_is_open(door.address, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_of_the_browsers_port_lets_in_whom_it_should_and_nobody_else() {
+    let asked = Asked::new().await;
+    let console = asked.server.console;
+    let session = Session::open(&asked.place, console).await;
+    let other = Session::open(&asked.place, console).await;
+    let cookie = |secret: &str| ("Cookie", format!("factory_session_{}={secret}", console.port()));
+    let page = |secret: &str| ("X-Factory-Page", secret.to_owned());
+    let (own_cookie, own_page) = (cookie(&session.cookie), page(&session.page));
+    let door = Door {
+        address: console,
+        prefix: "/api",
+        admin: vec![own_cookie.clone(), own_page.clone()],
+        lesser: vec![],
+        wrong: vec![
+            ("the cookie alone", vec![own_cookie.clone()]),
+            ("the page's secret alone", vec![own_page.clone()]),
+            (
+                "another page's secret",
+                vec![own_cookie.clone(), page(&other.page)],
+            ),
+            (
+                "a page's secret one bit off",
+                vec![own_cookie.clone(), page(&one_bit_off(&session.page))],
+            ),
+            (
+                "a cookie one bit off",
+                vec![cookie(&one_bit_off(&session.cookie)), own_page.clone()],
+            ),
+            (
+                "the cookie for the page's secret",
+                vec![own_cookie.clone(), page(&session.cookie)],
+            ),
+            (
+                "the page's secret twice",
+                vec![own_cookie.clone(), own_page.clone(), own_page.clone()],
+            ),
+            (
+                "another port's cookie",
+                vec![
+                    ("Cookie", format!("factory_session_1={}", session.cookie)),
+                    own_page.clone(),
+                ],
+            ),
+            ("a token", bearer(&asked.server.token)),
+        ],
+        needs_origin: true,
+    };
+    table::check(&door, &asked.rows).await;
+    check_what_is_open(console, "/api").await;
+}
+
+/// A browser's session.
+struct Session {
+    cookie: String,
+    page: String,
+}
+
+impl Session {
+    async fn open(place: &Place, console: SocketAddr) -> Self {
+        let link = String::from_utf8(place.run(&["login"]).stdout).unwrap();
+        let code = link
+            .lines()
+            .next()
+            .unwrap()
+            .rsplit('#')
+            .next()
+            .unwrap()
+            .to_owned();
+        let body = json!({ "code": code }).to_string();
+        let request = |more: &str| {
+            format!(
+                "POST /api/session HTTP/1.1\r\nHost: {console}\r\n{more}Content-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            )
+        };
+        let typed = "Content-Type: application/json\r\n";
+        let own = format!("Origin: http://{console}\r\n");
+        for (more, expected) in [
+            (typed.to_owned(), 403),
+            (format!("{typed}Origin: http://127.0.0.1:1\r\n"), 403),
+            (format!("{typed}{own}Sec-Fetch-Site: same-site\r\n"), 403),
+            (format!("{own}Content-Type: text/plain\r\n"), 415),
+        ] {
+            assert_eq!(send(console, &request(&more)).await.status, expected, "{more}");
+        }
+        let opened = send(console, &request(&format!("{typed}{own}"))).await;
+        assert_eq!(opened.status, 201, "{opened:?}");
+        let cookie = opened.header("set-cookie").unwrap().split(';').next().unwrap();
+        let body: Value = serde_json::from_str(&opened.body).unwrap();
+        Self {
+            cookie: cookie.split_once('=').unwrap().1.to_owned(),
+            page: body["page"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+/// Asks without a credential for the one path that needs none, and for what looks like it.
+async fn check_what_is_open(address: SocketAddr, prefix: &str) {
+    let ask = async |method: &str, path: &str, host: &str, more: &str| {
+        let text =
+            format!("{method} {prefix}{path} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n");
+        send(address, &text).await
+    };
+    let host = address.to_string();
+    let open = ask("GET", "/health/live", &host, "").await;
+    assert_eq!(open.status, 200, "{open:?}");
+    let open: Value = serde_json::from_str(&open.body).unwrap();
+    assert_eq!(open, json!({"status": "ok", "findings": []}));
+    let own = format!("Origin: http://{address}\r\n");
+    for (method, path) in [
+        ("POST", "/health/live"),
+        ("OPTIONS", "/health/live"),
+        ("GET", "/health/live/"),
+        ("GET", "/health/live/../../runs"),
+        ("GET", "/health/%6cive"),
+        ("GET", "/HEALTH/LIVE"),
+        ("GET", "/health/ready"),
+        ("GET", "/health"),
+    ] {
+        assert_eq!(
+            ask(method, path, &host, &own).await.status,
+            401,
+            "{method} {path}"
+        );
+    }
+    let socket = format!("{own}Upgrade: websocket\r\n");
+    assert_eq!(ask("GET", "/health/live", &host, &socket).await.status, 401);
+    assert_eq!(ask("GET", "/health/live", "evil.example", "").await.status, 421);
 }

@@ -205,6 +205,8 @@ impl RunsApi {
     }
 
     /// Lists runs, newest first
+    ///
+    /// All of them, or those of a project, or with a status.
     #[oai(path = "/", method = "get", operation_id = "list_runs")]
     async fn list(
         &self,
@@ -240,6 +242,8 @@ impl RunsApi {
     }
 
     /// Shows a run
+    ///
+    /// Where it stands and why, what it has spent, and what can be asked of it now.
     #[oai(path = "/:run_id", method = "get", operation_id = "get_run")]
     async fn get(
         &self,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::program::{Place, Server};
 use crate::routes::rows;
-use crate::table::{self, Door, Needs, Row, one_bit_off, send};
+use crate::table::{self, Answer, Door, Needs, Row, one_bit_off, send};
 
 /// A server with something to ask about.
 struct Asked {
@@ -188,6 +188,7 @@ async fn every_route_of_the_browsers_port_lets_in_whom_it_should_and_nobody_else
     };
     table::check(&door, &asked.rows).await;
     check_what_is_open(console, "/api").await;
+    check_what_opens_no_session(&asked.place, console).await;
 }
 
 /// Returns the code in a link that opens a session.
@@ -205,34 +206,8 @@ struct Session {
 
 impl Session {
     async fn open(place: &Place, console: SocketAddr) -> Self {
-        let link = String::from_utf8(place.run(&["login"]).stdout).unwrap();
-        let code = link
-            .lines()
-            .next()
-            .unwrap()
-            .rsplit('#')
-            .next()
-            .unwrap()
-            .to_owned();
-        let body = json!({ "code": code }).to_string();
-        let request = |more: &str| {
-            format!(
-                "POST /api/session HTTP/1.1\r\nHost: {console}\r\n{more}Content-Length: {}\r\n\
-                 Connection: close\r\n\r\n{body}",
-                body.len()
-            )
-        };
-        let typed = "Content-Type: application/json\r\n";
-        let own = format!("Origin: http://{console}\r\n");
-        for (more, expected) in [
-            (typed.to_owned(), 403),
-            (format!("{typed}Origin: http://127.0.0.1:1\r\n"), 403),
-            (format!("{typed}{own}Sec-Fetch-Site: same-site\r\n"), 403),
-            (format!("{own}Content-Type: text/plain\r\n"), 415),
-        ] {
-            assert_eq!(send(console, &request(&more)).await.status, expected, "{more}");
-        }
-        let opened = send(console, &request(&format!("{typed}{own}"))).await;
+        let own = format!("Origin: http://{console}\r\nContent-Type: application/json\r\n");
+        let opened = redeem(console, &login_code(place), &own).await;
         assert_eq!(opened.status, 201, "{opened:?}");
         let cookie = opened.header("set-cookie").unwrap().split(';').next().unwrap();
         let body: Value = serde_json::from_str(&opened.body).unwrap();
@@ -240,6 +215,34 @@ impl Session {
             cookie: cookie.split_once('=').unwrap().1.to_owned(),
             page: body["page"].as_str().unwrap().to_owned(),
         }
+    }
+}
+
+/// Asks for the session that a login code opens.
+async fn redeem(console: SocketAddr, code: &str, headers: &str) -> Answer {
+    let body = json!({ "code": code }).to_string();
+    let text = format!(
+        "POST /api/session HTTP/1.1\r\nHost: {console}\r\n{headers}Content-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    send(console, &text).await
+}
+
+/// Asks for a session as foreign pages and as forms do, with a code that would open one.
+async fn check_what_opens_no_session(place: &Place, console: SocketAddr) {
+    let code = login_code(place);
+    let typed = "Content-Type: application/json\r\n";
+    let own = format!("Origin: http://{console}\r\n");
+    for (headers, expected) in [
+        (typed.to_owned(), 403),
+        (format!("{typed}Origin: http://127.0.0.1:1\r\n"), 403),
+        (format!("{typed}{own}Sec-Fetch-Site: same-site\r\n"), 403),
+        (format!("{own}Content-Type: text/plain\r\n"), 415),
+        (format!("{own}{typed}"), 201),
+    ] {
+        let answer = redeem(console, &code, &headers).await;
+        assert_eq!(answer.status, expected, "{headers}");
     }
 }
 

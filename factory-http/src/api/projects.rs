@@ -125,14 +125,14 @@ pub(crate) struct NewProject {
     name: Option<String>,
     /// Setup commands; null takes what the repository suggests, an empty list means none.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     setup: Option<Vec<String>>,
     /// What these may reach.
     #[serde(default)]
     setup_network: Option<SetupNetwork>,
     /// Check commands; null takes what the repository suggests, an empty list means none.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     checks: Option<Vec<String>>,
     /// The ref that runs start from.
     #[serde(default)]
@@ -157,14 +157,14 @@ pub(crate) struct ProjectPatch {
     name: Option<String>,
     /// The setup commands.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     setup: Option<Vec<String>>,
     /// What these may reach.
     #[serde(default)]
     setup_network: Option<SetupNetwork>,
     /// The check commands.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     checks: Option<Vec<String>>,
     /// The ref that runs start from; an empty text takes it away.
     #[serde(default)]

@@ -68,7 +68,7 @@ pub(crate) struct NewRun {
     base_ref: Option<String>,
     /// The check commands, instead of the project's. They run in the sandbox; an admin's to set.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     checks: Option<Vec<String>>,
     /// Who decides what is committed.
     #[serde(default)]

@@ -55,7 +55,7 @@ const fn set(
     }
 }
 
-/// One for each route. Where a verb succeeds once only, what is asked here is what is refused by the state of things, and
+/// At least one for each route. Where a verb succeeds once only, what is asked here is what is refused by the state of things, and
 /// not by the guard: the answer shows that it came through.
 const EXAMPLES: &[Example] = &[
     look("/approvals", "/approvals"),
@@ -144,6 +144,21 @@ const EXAMPLES: &[Example] = &[
         Some(r#"{"runs": [{"project_id": {project}, "goal": "x"}]}"#),
         201,
     ),
+    // Commands of its own are an admin's to set.
+    set(
+        "POST",
+        "/runs",
+        "/runs",
+        Some(r#"{"project_id": {project}, "goal": "x", "checks": ["true"]}"#),
+        201,
+    ),
+    set(
+        "POST",
+        "/runs/bulk",
+        "/runs/bulk",
+        Some(r#"{"runs": [{"project_id": {project}, "goal": "x", "checks": []}]}"#),
+        201,
+    ),
     look("/runs/{run_id}", "/runs/{run}"),
     look("/runs/{run_id}/approvals", "/runs/{run}/approvals"),
     act(
@@ -221,7 +236,7 @@ const BESIDE: [&str; 8] = [
     "/events/ws",
 ];
 
-/// Returns a row for each route that there is.
+/// Returns the rows of each route that there is.
 pub(crate) async fn rows(server: &Server, project: i64, run: i64, resting: i64) -> Vec<Row> {
     let document = server.get("/openapi.json").await;
     let mut routes: Vec<(String, String)> = Vec::new();
@@ -242,19 +257,18 @@ pub(crate) async fn rows(server: &Server, project: i64, run: i64, resting: i64) 
         if path == "/health/live" {
             continue;
         }
-        let example = EXAMPLES
-            .iter()
-            .find(|example| example.method == method && example.pattern == path)
-            .unwrap_or_else(|| panic!("{method} {path} is not in the table"));
         let is_socket = path.ends_with("/ws");
-        rows.push(Row {
+        let before = rows.len();
+        let of_it = |example: &&Example| example.method == method && example.pattern == path;
+        rows.extend(EXAMPLES.iter().filter(of_it).map(|example| Row {
             method: example.method,
             path: filled(example.path),
             body: example.body.map(filled),
             needs: example.needs,
             is_socket,
             authorised: if is_socket { 101 } else { example.authorised },
-        });
+        }));
+        assert!(rows.len() > before, "{method} {path} is not in the table");
     }
     rows
 }

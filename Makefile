@@ -1,5 +1,5 @@
 # The commands that a newcomer needs. Each works on a fresh machine with Rust, git, make and a C compiler.
-.PHONY: demo run test clients tools registries check prerequisites deny
+.PHONY: demo run test clients browser tools registries check prerequisites deny
 
 # Runs the main job from end to end: a goal becomes an approved commit in a small repository.
 demo: prerequisites
@@ -9,17 +9,26 @@ demo: prerequisites
 run: prerequisites
 	cargo run --locked --release --package factory-http -- serve
 
-# Runs every test, the documentation's examples included.
+# Runs every test, the documentation's examples included, and with them those that need programs of others.
 test: prerequisites
 	cargo test --locked --workspace
+	@$(MAKE) --no-print-directory clients browser
 
-# Runs the tests of the API by programs of others, which need Python and npm. Where these are missing they stay ignored,
+# Runs the tests of the API by programs of others, which need Python and npm. Where these cannot be had they stay ignored,
 # but not in CI.
 clients: prerequisites
-	@if [ -n "$$CI" ] || { command -v python3 && command -v npm; } >/dev/null; then \
-		$(MAKE) --no-print-directory tools && \
-		cargo test --locked --package factory-http --test openapi -- --ignored; \
-	else echo "the tests of the API by programs of others stay ignored: they need python3 and npm"; fi
+	@$(call debian,python3 -c 'import ensurepip' && command -v npm,python3-venv npm) || [ -z "$$CI" ]
+	@if $(MAKE) --no-print-directory tools; then \
+		cargo test --locked --workspace --test openapi -- --ignored; \
+	elif [ -n "$$CI" ]; then exit 1; \
+	else echo "the tests of the API by programs of others stay ignored: these could not be installed"; fi
+
+# Runs the test of the browser's port in a real browser. Where there is none it stays ignored, but not in CI.
+browser: prerequisites
+	@$(call debian,command -v chromium,chromium) || [ -z "$$CI" ]
+	@if [ -n "$$CI" ] || command -v chromium >/dev/null; then \
+		cargo test --locked --workspace --bin factory -- --ignored in_a_browser; \
+	else echo "the test in a browser stays ignored: it needs chromium"; fi
 
 # Installs these programs below target/, each in the version that is written down for it.
 tools: target/tools/python/.ready target/tools/typescript/.ready
@@ -50,5 +59,8 @@ deny:
 
 # Commands run in bubblewrap. Root installs it where it is missing; everybody else is told how by the program itself.
 prerequisites:
-	@command -v bwrap >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
-		{ apt-get update -qq && apt-get install -y -qq bubblewrap; }
+	@$(call debian,command -v bwrap,bubblewrap)
+
+# $(call debian,COMMAND,PACKAGES) installs the packages where the command fails without them, as root on Debian alone.
+debian = { $(1); } >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); }

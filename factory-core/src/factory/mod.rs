@@ -4,6 +4,7 @@
 //! answer when they are stored, and the work itself goes on in the background until [`Factory::drive`] returns.
 
 mod bases;
+mod commands;
 mod compare;
 mod control;
 pub mod credentials;

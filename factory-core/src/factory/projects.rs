@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{AddProject, CommandReport, Factory, ProjectAdded, ProjectChange, Reader, SetupReport};
+use super::{AddProject, CommandReport, Factory, ProjectAdded, ProjectChange, Reader, SetupReport, commands};
 use crate::agent::{self, Place};
 use crate::environment::{self, Suggestion};
 use crate::error::Error;
@@ -111,6 +111,8 @@ impl Factory {
     /// does not decide whether the project is registered.
     pub async fn add_project(&self, add: AddProject) -> Result<ProjectAdded, Error> {
         let reader = &self.inner.reader;
+        commands::check("setup", add.setup.as_deref().unwrap_or_default())?;
+        commands::check("check", add.checks.as_deref().unwrap_or_default())?;
         let path = absolute(&add.path)?;
         let (facts, initialised) = match reader.vcs.inspect(&path).await {
             Err(VcsError::NotARepository(_)) if add.init => {
@@ -308,6 +310,8 @@ impl Factory {
             project.name = checked_name(Some(&name), &project.local_path)?;
         }
         if let Some(settings) = change.settings {
+            commands::check("setup", &settings.setup)?;
+            commands::check("check", &settings.checks)?;
             let reader = &self.inner.reader;
             if let Some(base) = &settings.base_ref {
                 reader.vcs.resolve(&project.local_path, base).await?;

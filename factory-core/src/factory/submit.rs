@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Factory, Submit};
+use super::{Factory, Submit, commands};
 use crate::error::Error;
 use crate::llm::spec::of_file;
 use crate::model::payload::RunCreated;
@@ -96,6 +96,7 @@ impl Factory {
         bases: &mut Bases,
     ) -> Result<NewRun, Error> {
         let goal = checked_goal(&goal)?;
+        commands::check("check", spec.checks.as_deref().unwrap_or_default())?;
         if let Some((begin, file)) = of_file(&spec.model) {
             // The run may be resumed from another folder.
             let absolute = std::path::absolute(Path::new(file));

@@ -59,6 +59,8 @@ pub(crate) struct ApprovalsApi;
 #[OpenApi(tag = "Tag::Approvals")]
 impl ApprovalsApi {
     /// Lists what waits for a decision, over all runs, the oldest first
+    ///
+    /// What was decided is listed by its run.
     #[oai(path = "/approvals", method = "get", operation_id = "list_approvals")]
     async fn open(
         &self,
@@ -81,6 +83,8 @@ impl ApprovalsApi {
     }
 
     /// Lists all that a run ever asked
+    ///
+    /// The oldest first, each with its decision where there is one.
     #[oai(
         path = "/runs/:run_id/approvals",
         method = "get",

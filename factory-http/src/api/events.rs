@@ -52,6 +52,8 @@ impl EventsApi {
     }
 
     /// Returns a text that an event names: a message, a reply, a command's output
+    ///
+    /// Its name is the hash of its content, which therefore never changes.
     #[oai(path = "/blobs/:blob_id", method = "get", operation_id = "get_blob")]
     async fn blob(
         &self,

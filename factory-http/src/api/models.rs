@@ -12,6 +12,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Tag;
 use super::payload::{Body, Created, Done, Reply};
@@ -36,9 +37,10 @@ pub(crate) struct PullList {
 /// A model by its text.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"model": "ollama:qwen2.5-coder:7b"}))]
 pub(crate) struct ModelName {
     /// The model, as `ENDPOINT:NAME`, or a name of Ollama's.
-    #[schemars(length(min = 1, max = 1000), example = "ollama:qwen2.5-coder:7b")]
+    #[schemars(length(min = 1, max = 1000))]
     model: String,
 }
 
@@ -59,6 +61,8 @@ impl ModelsApi {
     }
 
     /// Removes a model from its server
+    ///
+    /// Only servers that keep models themselves can do so, as Ollama does.
     #[oai(path = "/", method = "delete", operation_id = "remove_model")]
     async fn remove(
         &self,
@@ -103,12 +107,16 @@ impl ModelsApi {
     }
 
     /// Lists the models that are being got, or were
+    ///
+    /// They are forgotten when the server ends.
     #[oai(path = "/pulls", method = "get", operation_id = "list_pulls")]
     async fn pulls(&self, _caller: Viewer, Data(pulls): Data<&Pulls>) -> Reply<PullList> {
         Reply::new(PullList { items: pulls.all() })
     }
 
     /// Shows how far a model has come
+    ///
+    /// In the words and bytes of the model's server; where it failed, with why.
     #[oai(path = "/pulls/:pull_id", method = "get", operation_id = "get_pull")]
     async fn progress(
         &self,

@@ -3,7 +3,7 @@
 /// A text with something in it to read. What is left out is what trimming takes away, and control characters.
 pub(super) const TEXT: &str = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
 
-/// A goal: such a text, without NUL characters.
+/// A goal, or a command: such a text, without NUL characters.
 pub(super) const GOAL: &str =
     r"^[^\x00]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\x00]*$";
 

@@ -125,14 +125,14 @@ pub(crate) struct NewProject {
     name: Option<String>,
     /// Setup commands; null takes what the repository suggests, an empty list means none.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     setup: Option<Vec<String>>,
     /// What these may reach.
     #[serde(default)]
     setup_network: Option<SetupNetwork>,
     /// Check commands; null takes what the repository suggests, an empty list means none.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     checks: Option<Vec<String>>,
     /// The ref that runs start from.
     #[serde(default)]
@@ -157,14 +157,14 @@ pub(crate) struct ProjectPatch {
     name: Option<String>,
     /// The setup commands.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     setup: Option<Vec<String>>,
     /// What these may reach.
     #[serde(default)]
     setup_network: Option<SetupNetwork>,
     /// The check commands.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     checks: Option<Vec<String>>,
     /// The ref that runs start from; an empty text takes it away.
     #[serde(default)]
@@ -183,6 +183,9 @@ pub(crate) struct ProjectsApi;
 #[OpenApi(prefix_path = "/projects", tag = "Tag::Projects")]
 impl ProjectsApi {
     /// Registers a repository
+    ///
+    /// Commands that are not named are taken from what the repository suggests. The repository itself stays as it is, unless
+    /// `init` says that a folder is to be made one.
     #[oai(path = "/", method = "post", operation_id = "create_project")]
     async fn create(
         &self,
@@ -223,6 +226,8 @@ impl ProjectsApi {
     }
 
     /// Lists projects in the order of their numbers
+    ///
+    /// Each with all that is set of it.
     #[oai(path = "/", method = "get", operation_id = "list_projects")]
     async fn list(
         &self,
@@ -244,6 +249,8 @@ impl ProjectsApi {
     }
 
     /// Shows a project
+    ///
+    /// Where it lies, which commands set it up, and which prove a result.
     #[oai(path = "/:project_id", method = "get", operation_id = "get_project")]
     async fn get(
         &self,

@@ -72,6 +72,8 @@ pub(crate) struct ReviewApi;
 #[OpenApi(prefix_path = "/runs", tag = "Tag::Review")]
 impl ReviewApi {
     /// Shows a run's plan, step by step
+    ///
+    /// As it was last revised; without steps until the model has made one.
     #[oai(path = "/:run_id/plan", method = "get", operation_id = "get_run_plan")]
     async fn plan(
         &self,
@@ -107,6 +109,8 @@ impl ReviewApi {
     }
 
     /// Lists the checkpoints that were kept
+    ///
+    /// Each is a commit on the run's hidden ref, and a fork may begin with its event.
     #[oai(
         path = "/:run_id/checkpoints",
         method = "get",
@@ -131,6 +135,8 @@ impl ReviewApi {
     }
 
     /// Lists what was said of a run's changes
+    ///
+    /// In the order in which it was said. The agent is told each.
     #[oai(
         path = "/:run_id/comments",
         method = "get",
@@ -233,6 +239,8 @@ impl ReviewApi {
     }
 
     /// Shows how one file changed, part by part
+    ///
+    /// A part has a bounded length; `next` is the `offset` of the part after it.
     #[oai(
         path = "/:run_id/diff/file",
         method = "get",

@@ -68,7 +68,7 @@ pub(crate) struct NewRun {
     base_ref: Option<String>,
     /// The check commands, instead of the project's. They run in the sandbox; an admin's to set.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 25_000), regex(pattern = patterns::GOAL)))]
     checks: Option<Vec<String>>,
     /// Who decides what is committed.
     #[serde(default)]
@@ -205,6 +205,8 @@ impl RunsApi {
     }
 
     /// Lists runs, newest first
+    ///
+    /// All of them, or those of a project, or with a status.
     #[oai(path = "/", method = "get", operation_id = "list_runs")]
     async fn list(
         &self,
@@ -240,6 +242,8 @@ impl RunsApi {
     }
 
     /// Shows a run
+    ///
+    /// Where it stands and why, what it has spent, and what can be asked of it now.
     #[oai(path = "/:run_id", method = "get", operation_id = "get_run")]
     async fn get(
         &self,

@@ -68,6 +68,8 @@ impl ServiceApi {
     }
 
     /// Tells what works and what does not
+    ///
+    /// Looks at git, the sandbox, toolchains, the models in use, the database and the disk, each time anew.
     #[oai(path = "/health/ready", method = "get", operation_id = "health_ready")]
     async fn ready(&self, _caller: Viewer, Data(factory): Data<&Factory>) -> Result<Reply<Health>, Problem> {
         let findings = factory.reader().doctor().await;
@@ -87,6 +89,8 @@ impl ServiceApi {
     }
 
     /// Tells what the server is
+    ///
+    /// The version of the program, and that of the words that models are given.
     #[oai(path = "/version", method = "get", operation_id = "version")]
     async fn version(&self, _caller: Viewer) -> Reply<Version> {
         Reply::new(Version {

@@ -62,6 +62,8 @@ impl SteeringApi {
     }
 
     /// Lets a paused run go on
+    ///
+    /// It is QUEUED again and takes its turn; what it did before stays.
     #[oai(path = "/:run_id/resume", method = "post", operation_id = "resume_run")]
     async fn resume(
         &self,

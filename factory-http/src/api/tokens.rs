@@ -11,6 +11,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::Tag;
 use super::paging::List;
@@ -21,9 +22,10 @@ use crate::problem::Problem;
 /// A token to be made.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"name": "ci", "role": "operator"}))]
 pub(crate) struct TokenToMake {
     /// Under which name its holder acts: events say it.
-    #[schemars(regex(pattern = r"^[A-Za-z][A-Za-z0-9._@-]{0,63}$"), example = &"ci")]
+    #[schemars(regex(pattern = r"^[A-Za-z][A-Za-z0-9._@-]{0,63}$"))]
     name: String,
     /// What its holder may do.
     role: Role,
@@ -40,6 +42,8 @@ pub(crate) struct TokensApi;
 #[OpenApi(prefix_path = "/tokens", tag = "Tag::Tokens")]
 impl TokensApi {
     /// Lists the tokens and sessions that hold
+    ///
+    /// In the order of their numbers, without their secrets. The owner's token is among them.
     #[oai(path = "/", method = "get", operation_id = "list_tokens")]
     async fn list(
         &self,

@@ -120,8 +120,7 @@ pub(crate) fn frame_schemas(generator: &mut SchemaGenerator) -> [(&'static str, 
     ]
 }
 
-/// One frame of each kind, for whoever holds the document to what is sent.
-#[cfg(test)]
+/// One frame of each kind, as the document shows them.
 pub(crate) fn sample_frames(published: &Published) -> [(&'static str, String); 5] {
     let bye = Bye::new(super::Close::Restart, "7".to_owned());
     [

@@ -3,6 +3,7 @@
 //! A client is told as fast as it reads. One that reads slowly is told from the store, and one that does not read at all is
 //! let go; neither costs more than its buffers, and nobody waits for it.
 
+pub(crate) mod bounds;
 mod close;
 mod frames;
 mod place;
@@ -17,9 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::observe::{LiveClient, LiveKind, Metrics};
 
 pub(crate) use close::Close;
-pub(crate) use frames::frame_schemas;
-#[cfg(test)]
-pub(crate) use frames::sample_frames;
+pub(crate) use frames::{frame_schemas, sample_frames};
 
 /// What live connections share. Cheap to clone.
 #[derive(Debug, Clone)]

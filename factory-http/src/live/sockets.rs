@@ -11,32 +11,13 @@ use poem::web::{Data, FromRequest as _};
 use poem::{IntoResponse, Request, RequestBody, Response, handler};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::bounds::{
+    GATHER, HEARTBEAT, MOST_GATHERED, MOST_HEARD, MOST_MESSAGES, MOST_UNWRITTEN, PATIENCE, WRITE_BUFFER,
+};
 use super::place::Place;
 use super::{Close, Live, frames};
 use crate::guard::{Principal, SOCKET_PROTOCOL, Viewer};
 use crate::observe::{LiveClient, LiveKind};
-
-/// How often a client hears that the server lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// How long a client may leave what it is told unread.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// For how long pieces of a reply are gathered into one frame.
-const GATHER: Duration = Duration::from_millis(100);
-
-/// The most bytes of pieces that are gathered; more is left out.
-const MOST_GATHERED: usize = 16 << 10;
-
-/// The most bytes of a message of the client's.
-const MOST_HEARD: usize = 64 << 10;
-
-/// How many messages a client may send between two heartbeats. None is expected.
-const MOST_MESSAGES: u32 = 100;
-
-/// The bytes that are gathered before they are written; and the most that may wait to be written.
-const WRITE_BUFFER: usize = 32 << 10;
-const MOST_UNWRITTEN: usize = 1 << 20;
 
 /// Follows one run.
 #[handler]

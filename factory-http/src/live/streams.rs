@@ -1,7 +1,6 @@
 //! Events as server-sent events: plain HTTP, which browsers and `curl` read, and which goes on by itself after a break.
 
 use std::io;
-use std::time::Duration;
 
 use factory_core::Factory;
 use factory_core::event_bus::Published;
@@ -11,13 +10,11 @@ use poem::web::Data;
 use poem::{Body, Request, Response, handler};
 use tokio::time::{Instant, sleep_until};
 
+use super::bounds::HEARTBEAT;
 use super::place::Place;
 use super::{Close, Live, frames};
 use crate::guard::{Principal, Viewer};
 use crate::observe::{LiveClient, LiveKind};
-
-/// How often a client hears that the server lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Follows one run.
 #[handler]

@@ -24,11 +24,13 @@ pub(super) fn complete(operation: &mut Value) {
 
 /// Returns the bounds of a number. What a path names is counted from 1.
 fn numbers(place: Option<&str>, format: Option<&str>) -> Value {
-    let least = i64::from(place == Some("path"));
+    let is_name = place == Some("path");
+    let least = i64::from(is_name);
     match format {
         Some("uint32") => json!({"minimum": least, "maximum": u32::MAX}),
         Some("uint64") => json!({"minimum": least, "maximum": u64::MAX}),
-        Some("int64") if least == 1 => json!({"minimum": least, "maximum": i64::MAX}),
+        Some("int64") if is_name => json!({"minimum": least, "maximum": i64::MAX}),
+        Some("int64") => json!({"minimum": i64::MIN, "maximum": i64::MAX}),
         _ => Value::Null,
     }
 }

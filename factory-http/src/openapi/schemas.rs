@@ -10,11 +10,11 @@ pub(super) fn all() -> Map<String, Value> {
     let mut bodies = SchemaSettings::openapi3().for_deserialize().into_generator();
     api::describe_bodies(&mut bodies);
     let mut schemas = bodies.take_definitions(true);
-    schemas.values_mut().for_each(bounds::add);
     let mut answers = SchemaSettings::openapi3().for_serialize().into_generator();
     api::describe_answers(&mut answers);
     // Where a type is both taken and answered, what is answered is the fuller: everything is there.
     schemas.extend(answers.take_definitions(true));
+    schemas.values_mut().for_each(bounds::add);
     schemas.values_mut().for_each(fit);
     schemas
 }

@@ -97,5 +97,12 @@ pub(crate) const ALL: &[(&str, &str)] = &[
 
 /// Returns whether the word is one of them.
 pub(crate) fn is_known(code: &str) -> bool {
-    ALL.iter().any(|(known, _)| *known == code)
+    meaning(code).is_some()
+}
+
+/// Returns what the word means.
+pub(crate) fn meaning(code: &str) -> Option<&'static str> {
+    ALL.iter()
+        .find(|(known, _)| *known == code)
+        .map(|(_, meaning)| *meaning)
 }

@@ -126,32 +126,44 @@ impl Problem {
         self
     }
 
+    /// Returns the problem with the verbs that the run allows instead.
+    #[must_use]
+    pub(crate) fn allowing(mut self, verbs: &[impl ToString]) -> Self {
+        self.0.allowed = Some(verbs.iter().map(ToString::to_string).collect());
+        self
+    }
+
     /// Returns the status.
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// Returns the response, which names the request by `request_id`.
-    pub(crate) fn response(self, request_id: Option<&str>) -> Response {
-        let mut parts = *self.0;
-        let cause = parts.cause.take();
-        let defect = parts.status.is_server_error().then(|| Defect {
-            code: parts.code,
-            cause: cause.unwrap_or_else(|| parts.detail.clone()),
-        });
-        let body = ProblemBody {
+    /// Returns the body, which names the request by `request_id`.
+    pub(crate) fn body(&self, request_id: Option<&str>) -> ProblemBody {
+        let parts = &self.0;
+        ProblemBody {
             r#type: format!("{TYPES}{}", parts.code),
             title: parts.status.canonical_reason().unwrap_or("Problem").to_owned(),
             status: parts.status.as_u16(),
-            detail: parts.detail,
+            detail: parts.detail.clone(),
             code: parts.code.to_owned(),
-            errors: parts.errors,
-            allowed: parts.allowed,
+            errors: parts.errors.clone(),
+            allowed: parts.allowed.clone(),
             retryable: parts.retry_after.is_some(),
             request_id: request_id.map(str::to_owned),
-        };
+        }
+    }
+
+    /// Returns the response, which names the request by `request_id`.
+    pub(crate) fn response(self, request_id: Option<&str>) -> Response {
+        let body = self.body(request_id);
         let body = serde_json::to_vec(&body).expect("a problem is a struct with text keys");
+        let parts = *self.0;
+        let defect = parts.status.is_server_error().then(|| Defect {
+            code: parts.code,
+            cause: parts.cause.unwrap_or(parts.detail),
+        });
         let mut response = Response::builder()
             .status(parts.status)
             .content_type(MEDIA_TYPE)

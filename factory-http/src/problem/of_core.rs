@@ -15,9 +15,7 @@ const LATER: u64 = 5;
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, code) = classify(&error);
-        let allowed = error
-            .allowed()
-            .map(|verbs| verbs.iter().map(ToString::to_string).collect());
+        let allowed = error.allowed().map(<[_]>::to_vec);
         let place = match &error {
             Error::InList { place, .. } => Some(*place),
             _ => None,
@@ -33,7 +31,9 @@ impl From<Error> for Problem {
             let message = problem.0.detail.clone();
             problem = problem.at(format!("/runs/{place}"), message);
         }
-        problem.0.allowed = allowed;
+        if let Some(verbs) = allowed {
+            problem = problem.allowing(&verbs);
+        }
         if matches!(
             status,
             StatusCode::INSUFFICIENT_STORAGE | StatusCode::SERVICE_UNAVAILABLE

@@ -39,6 +39,7 @@ struct Place {
     console: std::net::SocketAddr,
     admin: String,
     viewer: String,
+    operator: String,
     ending: CancellationToken,
     served: JoinHandle<()>,
     /// How often something was changed.
@@ -113,8 +114,8 @@ fn rows() -> Vec<Row> {
     };
     vec![
         row("GET", "/things", None, Needs::Viewer, 200),
-        row("POST", "/things", Some(r#"{"name": "x"}"#), Needs::More, 200),
-        row("DELETE", "/things/7", None, Needs::More, 204),
+        row("POST", "/things", Some(r#"{"name": "x"}"#), Needs::Operator, 200),
+        row("DELETE", "/things/7", None, Needs::Admin, 204),
         row("GET", "/things/7/events/ws?after=3", None, Needs::Viewer, 101),
         row("GET", "/nowhere", None, Needs::Viewer, 404),
     ]
@@ -148,12 +149,16 @@ impl Place {
         let factory = Factory::open_with(settings, sockets).await.unwrap();
         let credentials = factory.credentials().await.unwrap().clone();
         let admin = credentials.owner_token().await.unwrap();
-        let viewer = NewToken {
-            name: "looker".to_owned(),
-            role: Role::Viewer,
-            expires_in: None,
+        let issue = async |name: &str, role| {
+            let new = NewToken {
+                name: name.to_owned(),
+                role,
+                expires_in: None,
+            };
+            credentials.issue(new).await.unwrap().secret
         };
-        let viewer = credentials.issue(viewer).await.unwrap().secret;
+        let viewer = issue("looker", Role::Viewer).await;
+        let operator = issue("steerer", Role::Operator).await;
         let listeners = Listeners::bind(listening).await.unwrap();
         let (api, console) = (listeners.api.address, listeners.console.address);
         let mut serving = Serving::new(
@@ -179,6 +184,7 @@ impl Place {
             console,
             admin: admin.expose().to_owned(),
             viewer: viewer.expose().to_owned(),
+            operator: operator.expose().to_owned(),
             ending,
             served,
             altered,
@@ -191,7 +197,10 @@ impl Place {
             address: self.api,
             prefix: "",
             admin: bearer(&self.admin),
-            viewer: Some(bearer(&self.viewer)),
+            lesser: vec![
+                (Needs::Viewer, bearer(&self.viewer)),
+                (Needs::Operator, bearer(&self.operator)),
+            ],
             wrong: vec![
                 (
                     "another token",

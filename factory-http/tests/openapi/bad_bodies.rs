@@ -186,6 +186,24 @@ fn cases() -> Vec<Case> {
             422,
             Some("/checks/1"),
         ),
+        case(
+            "a command of white space",
+            with("\"checks\":[\"true\",\" \\n\"]"),
+            422,
+            Some("/checks/1"),
+        ),
+        case(
+            "a command with a NUL",
+            with("\"checks\":[\"a\\u0000b\"]"),
+            422,
+            Some("/checks/0"),
+        ),
+        case(
+            "a command that no shell takes",
+            with(&format!("\"checks\":[{:?}]", "x".repeat(25_001))),
+            422,
+            Some("/checks/0"),
+        ),
     ]
 }
 
@@ -292,4 +310,32 @@ fn a_name_that_is_taken_is_no_bad_body() {
         check(path, &answer, 409, None);
         assert_eq!(answer.json()["code"], "already_exists", "{path}");
     }
+}
+
+#[test]
+fn a_project_takes_no_commands_that_no_shell_takes() {
+    let place = Place::serving();
+    let repository = place.repository("other");
+    for (what, command) in [
+        ("white space", " ".to_owned()),
+        ("a NUL", "a\0b".to_owned()),
+        ("a book", "x".repeat(25_001)),
+    ] {
+        let wrong = json!([command]);
+        let new = json!({"local_path": repository, "setup": [], "checks": wrong, "try_now": true});
+        check(
+            what,
+            &place.send("POST", "/projects", new.to_string().as_bytes()),
+            422,
+            Some("/checks/0"),
+        );
+        let change = json!({"setup": wrong});
+        check(
+            what,
+            &place.send("PATCH", "/projects/1", change.to_string().as_bytes()),
+            422,
+            Some("/setup/0"),
+        );
+    }
+    assert_eq!(place.get("/projects")["items"].as_array().unwrap().len(), 1);
 }

@@ -35,7 +35,8 @@ impl Drop for Place {
 }
 
 impl Place {
-    /// Serves. The model of runs that name none never answers, so that these stay as they are.
+    /// Serves. The model of runs that name none never answers, so that these stay as they are. Whoever comes without a
+    /// credential is told so however often.
     pub(crate) fn serving() -> Self {
         let private = std::fs::Permissions::from_mode(0o700);
         let mut place = Self {
@@ -50,7 +51,8 @@ impl Place {
         let silent = json!({"text": "late", "delay_ms": 86_400_000});
         let silent = place.model("silent", &[silent]);
         let settings = format!(
-            "model = {silent:?}\n[endpoint.ollama]\nurl = \"http://{}\"\n[limits]\nruns_per_server = 4\n",
+            "model = {silent:?}\n[endpoint.ollama]\nurl = \"http://{}\"\n[limits]\nruns_per_server = 4\n\
+             [server]\nfailures = 1000000\n",
             ollama::serve()
         );
         let data = place.path("data");

@@ -1,27 +1,11 @@
 """What Schemathesis must be told in Python. The rest stands in schemathesis.toml."""
 
-import itertools
 import os
 
 import schemathesis
-import urllib3.connection
+from schemathesis.specs.openapi.checks import ensure_resource_availability
 
 PLACE = os.environ["FACTORY_TEST_PLACE"]
-
-
-# The server counts failed credentials by address and says 429 to those who fail often, as the check of credentials must.
-# Each connection therefore comes from an address of its own, all of this machine.
-numbers = itertools.count(1)
-plain_init = urllib3.connection.HTTPConnection.__init__
-
-
-def init_with_an_address(self, *arguments, **options):
-    number = next(numbers)
-    options["source_address"] = (f"127.{number // 62500 % 250 + 1}.{number // 250 % 250}.{number % 250 + 1}", 0)
-    plain_init(self, *arguments, **options)
-
-
-urllib3.connection.HTTPConnection.__init__ = init_with_an_address
 
 
 @schemathesis.hook
@@ -33,3 +17,14 @@ def before_call(context, case, kwargs):
         real = os.path.realpath(body["local_path"].replace("\0", ""))
         if os.path.exists(real) and not real.startswith(PLACE + os.sep):
             body["local_path"] = PLACE + "/nothing"
+
+
+@schemathesis.check
+def what_was_created_is_there(ctx, response, case):
+    """Checks it where it was created by the answer before. What an `Idempotency-Key` is answered again was created with the
+    first answer, and may have been deleted since."""
+    parent = ctx.internals.find_parent(case_id=case.id)
+    created = ctx.internals.find_response(case_id=parent.id) if parent else None
+    if created is not None and "idempotency-replayed" in created.headers:
+        return None
+    return ensure_resource_availability(ctx, response, case)

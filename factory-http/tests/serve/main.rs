@@ -7,4 +7,5 @@ mod guard;
 mod kill;
 mod ports;
 mod program;
+mod routes;
 mod table;

@@ -18,8 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Needs {
     /// To look.
     Viewer,
-    /// More than that.
-    More,
+    /// To file and steer runs.
+    Operator,
+    /// To set what commands run and who may ask.
+    Admin,
 }
 
 /// A route with a request that it answers.
@@ -48,8 +50,8 @@ pub(crate) struct Door {
     pub(crate) prefix: &'static str,
     /// The headers that let an admin in.
     pub(crate) admin: Vec<(&'static str, String)>,
-    /// The headers that let a viewer in, where there is one.
-    pub(crate) viewer: Option<Vec<(&'static str, String)>>,
+    /// The headers that let in those who may do less, each with how much.
+    pub(crate) lesser: Vec<(Needs, Vec<(&'static str, String)>)>,
     /// Sets of headers with credentials that let nobody in, each with what is wrong with it.
     pub(crate) wrong: Vec<(&'static str, Vec<(&'static str, String)>)>,
     /// Whether what changes something, and a socket, has to name its origin.
@@ -83,10 +85,25 @@ pub(crate) fn one_bit_off(secret: &str) -> String {
     String::from_utf8(bytes).expect("a flipped low bit of ASCII is ASCII")
 }
 
+/// What every answer says to browsers.
+const IN_CHECK: [(&str, &str); 7] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    ),
+    ("cache-control", "no-store"),
+];
+
 /// A request, changed step by step.
 #[derive(Debug, Clone)]
 struct Request<'a> {
     row: &'a Row,
+    method: &'static str,
     path: String,
     hosts: Vec<String>,
     headers: Vec<(String, String)>,
@@ -102,6 +119,7 @@ impl<'a> Request<'a> {
             .map(|(name, value)| ((*name).to_owned(), value.clone()));
         Self {
             row,
+            method: row.method,
             path: format!("{}{}", door.prefix, row.path),
             hosts: vec![door.address.to_string()],
             headers: headers.chain(own_origin).collect(),
@@ -109,9 +127,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers
-            .retain(|(found, _)| !found.eq_ignore_ascii_case(name));
+    fn with(self, name: &str, value: &str) -> Self {
+        self.without(name).and(name, value)
+    }
+
+    fn and(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -128,7 +148,7 @@ impl<'a> Request<'a> {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{} {} HTTP/1.1\r\n", self.row.method, self.path);
+        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for host in &self.hosts {
             let _ = write!(text, "Host: {host}\r\n");
         }
@@ -181,6 +201,8 @@ pub(crate) async fn read_answer(stream: &mut TcpStream) -> Answer {
         };
         let length = match answer.status {
             101 | 204 => Some(0),
+            // It goes on for as long as there is somebody to listen.
+            _ if answer.header("content-type") == Some("text/event-stream") => Some(0),
             _ => answer
                 .header("content-length")
                 .and_then(|length| length.parse().ok()),
@@ -195,27 +217,57 @@ pub(crate) async fn read_answer(stream: &mut TcpStream) -> Answer {
 /// Runs the whole table over one port.
 pub(crate) async fn check(door: &Door, rows: &[Row]) {
     assert!(!rows.is_empty(), "a table without rows shows nothing");
-    let mut wrong = Vec::new();
+    let (mut sent, mut wrong) = (0, Vec::new());
     for row in rows {
         for (what, request, expected) in requests(door, row) {
             let answer = send(door.address, &request.text()).await;
-            if answer.status != expected {
-                wrong.push(format!(
-                    "{} {} with {what}: {} instead of {expected}\n    {}",
-                    row.method, row.path, answer.status, answer.body
-                ));
-            } else if expected >= 400
-                && expected != row.authorised
-                && answer.header("content-type") != Some("application/problem+json")
-            {
-                wrong.push(format!(
-                    "{} {} with {what}: the refusal is no problem: {}",
-                    row.method, row.path, answer.head
-                ));
+            sent += 1;
+            if let Some(fault) = fault(&answer, expected, expected != row.authorised) {
+                wrong.push(format!("{} {} with {what}: {fault}", row.method, row.path));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {sent} answers are wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Returns what is wrong with an answer.
+fn fault(answer: &Answer, expected: u16, is_refusal: bool) -> Option<String> {
+    if answer.status != expected {
+        return Some(format!(
+            "{} instead of {expected}\n    {}",
+            answer.status, answer.body
+        ));
+    }
+    if is_refusal && expected >= 400 && answer.header("content-type") != Some("application/problem+json") {
+        return Some(format!("the refusal is no problem: {}", answer.head));
+    }
+    if answer.status == 101 {
+        return None;
+    }
+    let missing = IN_CHECK
+        .iter()
+        .find(|(name, value)| answer.header(name) != Some(value));
+    if let Some((name, value)) = missing {
+        return Some(format!("`{name}` is not `{value}`: {}", answer.head));
+    }
+    let policy = answer.header("content-security-policy").unwrap_or_default();
+    let is_strict = [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'none'",
+    ]
+    .iter()
+    .all(|part| policy.contains(part));
+    if !is_strict || policy.contains("unsafe") {
+        return Some(format!("a loose policy: {policy}"));
+    }
+    let is_shared = answer.head.to_lowercase().contains("access-control-");
+    is_shared.then(|| format!("it is shared with other sites: {}", answer.head))
 }
 
 /// What is special about a request, the request, and what it has to be answered with.
@@ -227,14 +279,8 @@ fn requests<'a>(door: &Door, row: &'a Row) -> Vec<Case<'a>> {
     let mut all = credentials(door, row);
     all.extend(origins(door, row, &good));
     all.extend(hosts(door, row, &good));
-    if row.body.is_some() {
-        all.extend(bodies(row, &good));
-    }
-    all.push((
-        "another method in a header".to_owned(),
-        good.with("X-HTTP-Method-Override", "DELETE"),
-        row.authorised,
-    ));
+    all.extend(bodies(row, &good));
+    all.extend(methods(door, row, &good));
     all
 }
 
@@ -258,13 +304,10 @@ fn credentials<'a>(door: &Door, row: &'a Row) -> Vec<Case<'a>> {
         let _ = write!(request.path, "{joint}{name}={secret}");
         all.push((format!("the secret in the query as {name}"), request, 401));
     }
-    if let Some(viewer) = &door.viewer {
-        let expected = match row.needs {
-            Needs::Viewer => row.authorised,
-            Needs::More => 403,
-        };
-        let request = Request::of(door, row, viewer);
-        all.push(("a viewer's credential".to_owned(), request, expected));
+    for (role, headers) in &door.lesser {
+        let expected = if *role >= row.needs { row.authorised } else { 403 };
+        let request = Request::of(door, row, headers);
+        all.push((format!("the credential of a {role:?}"), request, expected));
     }
     all
 }
@@ -297,10 +340,18 @@ fn origins<'a>(door: &Door, row: &Row, good: &Request<'a>) -> Vec<Case<'a>> {
         row.authorised
     };
     all.push(("no origin".to_owned(), good.clone().without("Origin"), expected));
-    for site in ["cross-site", "same-site", "anything"] {
+    let own = format!("http://127.0.0.1:{port}");
+    let twice = good.clone().with("Origin", &own);
+    all.push(("its own origin twice".to_owned(), twice.and("Origin", &own), 403));
+    for site in ["cross-site", "same-site", "anything", ""] {
         let request = good.clone().with("Sec-Fetch-Site", site);
         all.push((format!("Sec-Fetch-Site {site}"), request, 403));
     }
+    let twice = good.clone().with("Sec-Fetch-Site", "same-origin");
+    let twice = twice.and("Sec-Fetch-Site", "same-origin");
+    all.push(("two Sec-Fetch-Site".to_owned(), twice, 403));
+    let typed = good.clone().with("Sec-Fetch-Site", "none");
+    all.push(("Sec-Fetch-Site none".to_owned(), typed, row.authorised));
     all
 }
 
@@ -323,6 +374,11 @@ fn hosts<'a>(door: &Door, row: &Row, good: &Request<'a>) -> Vec<Case<'a>> {
     all.push(("no host".to_owned(), good.clone().for_hosts(&[]), 400));
     let localhost = good.clone().for_hosts(&[&format!("localhost:{port}")]);
     all.push(("the host localhost".to_owned(), localhost, row.authorised));
+    for (named, expected) in [(host.as_str(), row.authorised), ("evil.example", 421)] {
+        let mut request = good.clone();
+        request.path = format!("http://{named}{}", request.path);
+        all.push((format!("{named} in the first line"), request, expected));
+    }
     all
 }
 
@@ -337,14 +393,44 @@ fn bodies<'a>(row: &Row, good: &Request<'a>) -> Vec<Case<'a>> {
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "text/plain; application/json",
+        "application/json\r\nContent-Type: application/json",
     ]
-    .map(|name| (format!("a body of {name}"), of_type(Some(name)), 415))
+    .map(|name| (format!("the type {name:?}"), of_type(Some(name)), 415))
     .into();
-    all.push(("a body of no type".to_owned(), of_type(None), 415));
-    all.push((
-        "a body of JSON with its charset".to_owned(),
-        of_type(Some("application/json; charset=utf-8")),
-        row.authorised,
-    ));
+    if row.body.is_some() {
+        all.push(("a body of no type".to_owned(), of_type(None), 415));
+        all.push((
+            "a body of JSON with its charset".to_owned(),
+            of_type(Some("application/json; charset=utf-8")),
+            row.authorised,
+        ));
+    }
     all
+}
+
+fn methods<'a>(door: &Door, row: &'a Row, good: &Request<'a>) -> Vec<Case<'a>> {
+    let of_method = |method, mut request: Request<'a>| {
+        request.method = method;
+        request
+    };
+    let nobody = || Request::of(door, row, &[]);
+    let asked = of_method("OPTIONS", nobody()).with("Access-Control-Request-Method", row.method);
+    vec![
+        (
+            "another method in a header".to_owned(),
+            good.clone().with("X-HTTP-Method-Override", "DELETE"),
+            row.authorised,
+        ),
+        (
+            "a foreign page's question whether it may".to_owned(),
+            asked.clone().with("Origin", "https://evil.example"),
+            403,
+        ),
+        ("the question whether it may".to_owned(), asked, 401),
+        (
+            "a method that is none".to_owned(),
+            of_method("BREW", nobody()),
+            405,
+        ),
+    ]
 }

@@ -108,8 +108,8 @@ impl Credentials {
         Ok(())
     }
 
-    /// Makes a token. [`Error::BadInput`] where the name cannot be used, [`Error::NameTaken`] where it is that of a token
-    /// that holds.
+    /// Makes a token. [`Error::BadInput`] where the name cannot be used, [`Error::NameTaken`] where it is the operator's
+    /// or that of a token that holds.
     pub async fn issue(&self, new: NewToken) -> Result<IssuedCredential, Error> {
         let _changing = self.inner.changing.lock().await;
         self.check_name(&new.name)?;
@@ -318,7 +318,7 @@ impl Credentials {
             )));
         }
         if name.eq_ignore_ascii_case(&self.inner.operator) {
-            return Err(Error::BadInput(format!(
+            return Err(Error::NameTaken(format!(
                 "`{name}` is the operator's own name, under which events are recorded; take another"
             )));
         }

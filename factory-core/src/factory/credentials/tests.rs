@@ -193,8 +193,10 @@ async fn names_are_checked() {
         let refused = credentials.issue(new_token(name)).await.unwrap_err().to_string();
         assert!(refused.starts_with(expected), "{refused}");
     }
-    let refused = credentials.issue(new_token("ci-2.build@x_Y")).await.unwrap_err();
-    assert!(matches!(refused, Error::NameTaken(_)), "{refused:?}");
+    for taken in ["ci-2.build@x_Y", "Ann"] {
+        let refused = credentials.issue(new_token(taken)).await.unwrap_err();
+        assert!(matches!(refused, Error::NameTaken(_)), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Browser {
             .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("chromium is installed");
+            .expect("`chromium` can be started; `apt-get install chromium` gets it");
         let address = debugging_address(&profile.path().join("DevToolsActivePort")).await;
         let (socket, _) = connect_async(address).await.unwrap();
         let mut browser = Self {

@@ -20,7 +20,7 @@ async fn the_browsers_port_lets_in_whom_it_should() {
         address: place.console,
         prefix: "/api",
         admin: headers_of(&[("Cookie", &cookie_is(&cookie)), ("X-Factory-Page", &page)]),
-        viewer: None,
+        lesser: vec![],
         wrong: vec![
             ("the cookie alone", headers_of(&[("Cookie", &cookie_is(&cookie))])),
             (

@@ -1,5 +1,5 @@
 # The commands that a newcomer needs. Each works on a fresh machine with Rust, git, make and a C compiler.
-.PHONY: demo run test clients browser tools registries check prerequisites deny
+.PHONY: demo run test clients browser tools bench registries check prerequisites deny
 
 # Runs the main job from end to end: a goal becomes an approved commit in a small repository.
 demo: prerequisites
@@ -41,6 +41,18 @@ target/tools/python/.ready: factory-http/tests/openapi/requirements.txt
 target/tools/typescript/.ready: factory-http/tests/openapi/typescript/package-lock.json
 	rm -rf $(@D) && mkdir -p $(@D) && cp $(<D)/package.json $< $(@D)
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+# Measures the server against the usual stack, for about ten minutes, and prints how it stands to what it is meant to reach.
+bench: prerequisites target/tools/bench/.ready
+	@$(call debian,command -v wrk,wrk)
+	cargo build --locked --release --package factory-http
+	target/tools/bench/bin/python bench/run.py $(BENCH)
+
+target/tools/bench/.ready: bench/requirements.txt
+	@$(call debian,python3 -c 'import ensurepip',python3-venv)
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 # Runs the tests of real projects, which fetch from the registries of crates, npm and Python packages.

@@ -1,5 +1,6 @@
 //! The program under test: a data folder with a repository, and the server at work on it.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,6 +12,11 @@ use serde_json::{Value, json};
 
 /// How long anything may take before the test is called hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
+
+/// Returns the program, which is the one that was built with the tests, or `FACTORY_TEST_PROGRAM`: the one for release, say.
+fn program() -> OsString {
+    std::env::var_os("FACTORY_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_factory").into())
+}
 
 /// A data folder with a repository that is no project yet.
 #[derive(Debug)]
@@ -66,7 +72,7 @@ impl Place {
 
     /// Returns the program's command line on this data folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_factory"));
+        let mut command = Command::new(program());
         command.args(arguments).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FACTORY_") {

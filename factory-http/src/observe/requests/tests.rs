@@ -74,7 +74,7 @@ fn counted(metrics: &Metrics) -> BTreeMap<String, u64> {
 
 fn labels(method: &str, route: &str, status: u16) -> String {
     format!(
-        "{{http_request_method=\"{method}\",http_route=\"{route}\",http_response_status_code=\"{status}\"}}"
+        "{{http_request_method=\"{method}\",http_response_status_code=\"{status}\",http_route=\"{route}\"}}"
     )
 }
 

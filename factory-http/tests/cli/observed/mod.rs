@@ -135,8 +135,8 @@ fn a_server_tells_in_its_log_and_its_metrics_what_it_does() {
         "factory_llm_tokens_total{kind=\"prompt\"} 400",
         "factory_llm_tokens_total{kind=\"completion\"} 28",
         "http_server_active_requests 1",
-        "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"/runs/{run_id}\",\
-         http_response_status_code=\"200\"} 1",
+        "http_server_request_duration_seconds_count{http_request_method=\"GET\",\
+         http_response_status_code=\"200\",http_route=\"/runs/{run_id}\"} 1",
     ] {
         assert!(body.lines().any(|found| found == line), "{line}: {body}");
     }

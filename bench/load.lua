@@ -1,6 +1,6 @@
 -- What wrk sends, said by the environment, and what it says at its end: one line of JSON.
 --   BENCH_METHOD, BENCH_PATH (`{n}` becomes one of 10,000 numbers), BENCH_BODY, BENCH_TOKEN, BENCH_DELAY (milliseconds
---   that each connection waits between an answer and its next request)
+--   that each connection waits between an answer and its next request, about)
 local method = os.getenv("BENCH_METHOD") or "GET"
 local path = os.getenv("BENCH_PATH")
 local body = os.getenv("BENCH_BODY")
@@ -24,8 +24,9 @@ request = function()
   return wrk.format(method, (path:gsub("{n}", tostring(number))), headers, body)
 end
 
+-- Not all at the same moment: a burst would measure its own queue.
 if wait > 0 then
-  delay = function() return wait end
+  delay = function() return math.random(math.floor(wait / 2), math.ceil(wait * 3 / 2)) end
 end
 
 done = function(summary, latency)

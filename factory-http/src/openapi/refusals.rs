@@ -71,6 +71,13 @@ const STEERING: Refusal = (
     &["not_allowed"],
 );
 
+/// What operations may answer that ask the model's server.
+const UPSTREAM: Refusal = (
+    "502",
+    "The model's server cannot be reached, or refuses.",
+    &["model_unreachable", "model_failed"],
+);
+
 /// What some operations may answer beside what goes with their kind.
 fn own(operation_id: &str) -> &'static [Refusal] {
     match operation_id {
@@ -127,13 +134,6 @@ fn own(operation_id: &str) -> &'static [Refusal] {
         _ => &[],
     }
 }
-
-/// What operations may answer that ask the model's server.
-const UPSTREAM: Refusal = (
-    "502",
-    "The model's server cannot be reached, or refuses.",
-    &["model_unreachable", "model_failed"],
-);
 
 /// Adds what an operation may answer beside what was asked for.
 pub(super) fn add(path: &str, method: &str, is_open: bool, operation: &mut Value) {

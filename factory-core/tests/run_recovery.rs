@@ -99,7 +99,7 @@ async fn what_does_not_come_to_rest_in_time_is_gone_on_with_by_the_next_owner() 
     let factory = workshop::open(folder.path(), right_at_once()).await;
     assert_eq!(factory.reader().row(RUN).await.unwrap().status, RunStatus::Queued);
     assert_eq!(finish(&factory).await.status, RunStatus::Complete);
-    assert_eq!(factory.shutdown_within(Duration::from_secs(60)).await, []);
+    assert_eq!(factory.shutdown_within(Duration::from_mins(1)).await, []);
 }
 
 /// Works on the run to its end, approving what it offers.

@@ -15,10 +15,7 @@ pub(crate) fn page(document: &Value) -> String {
          <body class=docs><main><h1>HTTP API</h1>",
     );
     for paragraph in text(&document["info"]["description"]).split("\n\n") {
-        push(
-            &mut page,
-            format_args!("<p>{}</p>", escaped(&paragraph.replace("**", ""))),
-        );
+        push(&mut page, format_args!("<p>{}</p>", prose(paragraph)));
     }
     page.push_str("<nav><ul>");
     for tag in items(&document["tags"]) {
@@ -72,7 +69,7 @@ fn push_operation(page: &mut String, path: &str, method: &str, operation: &Value
     let (method, path) = (method.to_uppercase(), escaped(path));
     let (summary, about) = (
         escaped(text(&operation["summary"])),
-        escaped(text(&operation["description"])),
+        prose(text(&operation["description"])),
     );
     push(
         page,
@@ -85,7 +82,7 @@ fn push_operation(page: &mut String, path: &str, method: &str, operation: &Value
         page.push_str("<dl>");
         for parameter in parameters {
             let (name, place) = (escaped(text(&parameter["name"])), escaped(text(&parameter["in"])));
-            let about = escaped(text(&parameter["description"]));
+            let about = prose(text(&parameter["description"]));
             let needed = if parameter["required"] == true {
                 ", required"
             } else {
@@ -103,7 +100,7 @@ fn push_operation(page: &mut String, path: &str, method: &str, operation: &Value
     }
     page.push_str("<ul>");
     for (status, response) in members(&operation["responses"]) {
-        let about = escaped(text(&response["description"]));
+        let about = prose(text(&response["description"]));
         let schema = reference(response)
             .map(|schema| link(&schema))
             .unwrap_or_default();
@@ -141,6 +138,26 @@ fn push(page: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = page.write_fmt(arguments);
 }
 
+/// Returns a description as HTML: of Markdown the two marks alone that descriptions here have.
+fn prose(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (number, part) in text.split('`').enumerate() {
+        if number % 2 == 1 {
+            push(&mut shown, format_args!("<code>{}</code>", escaped(part)));
+            continue;
+        }
+        for (number, part) in part.split("**").enumerate() {
+            let part = escaped(part);
+            if number % 2 == 1 {
+                push(&mut shown, format_args!("<strong>{part}</strong>"));
+            } else {
+                shown.push_str(&part);
+            }
+        }
+    }
+    shown
+}
+
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -158,6 +175,15 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_of_a_description_become_markup_and_nothing_else_does() {
+        assert_eq!(
+            prose("**Who.** Give `a<b>`, not <i>."),
+            "<strong>Who.</strong> Give <code>a&lt;b&gt;</code>, not &lt;i&gt;."
+        );
+        assert_eq!(prose("one ` alone"), "one <code> alone</code>");
+    }
 
     #[test]
     fn every_operation_and_schema_is_on_the_page_and_every_link_leads_somewhere() {

@@ -12,6 +12,7 @@ run: prerequisites
 # Runs every test, the documentation's examples included, and with them those that need programs of others.
 test: prerequisites
 	cargo test --locked --workspace
+	cargo test --locked --package factory-http --features otel --test cli observed
 	@$(MAKE) --no-print-directory clients browser
 
 # Runs the tests of the API by programs of others, which need Python and npm. Where these cannot be had they stay ignored,
@@ -63,11 +64,12 @@ registries: prerequisites
 check: deny
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --package factory-http --features anthropic,otel --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 deny:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
-	cargo deny --locked check bans licenses sources
+	cargo deny --locked --all-features check bans licenses sources
 
 # Commands run in bubblewrap. Root installs it where it is missing; everybody else is told how by the program itself.
 prerequisites:

@@ -25,6 +25,9 @@ pub enum Error {
     /// The name is another's; the text says whose and what to do.
     #[error("{0}")]
     NameTaken(String),
+    /// There is no such token, or it no longer holds; the text says what to do.
+    #[error("{0}")]
+    UnknownToken(String),
     /// One of several things that were asked at once cannot be done, so that none of them was.
     #[error("number {}: {source}", .place + 1)]
     InList {

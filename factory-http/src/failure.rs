@@ -121,6 +121,7 @@ fn classify(error: &Error) -> (FailureKind, Option<String>) {
         Error::UnknownProject(_)
         | Error::BadInput(_)
         | Error::NameTaken(_)
+        | Error::UnknownToken(_)
         | Error::Llm(LlmError::Unusable { .. } | LlmError::Script { .. } | LlmError::Recording { .. })
         | Error::Store(StoreError::AlreadyExists { .. })
         | Error::Vcs(

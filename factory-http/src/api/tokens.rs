@@ -110,12 +110,9 @@ impl TokensApi {
     }
 }
 
-/// A number that is no token's is not there; the owner's token is, and stays.
+/// The owner's token stays, however well it is asked for.
 fn refused(error: Error) -> Problem {
     match error {
-        Error::BadInput(detail) if detail.starts_with("no token") => {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
-        }
         Error::BadInput(detail) => Problem::new(StatusCode::CONFLICT, "conflict", detail),
         other => other.into(),
     }

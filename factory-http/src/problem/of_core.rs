@@ -49,7 +49,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
     match error {
         full if full.is_storage_full() => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
         Error::InList { source, .. } => classify(source),
-        Error::UnknownProject(_) | Error::Store(StoreError::NotFound { .. }) => {
+        Error::UnknownProject(_) | Error::UnknownToken(_) | Error::Store(StoreError::NotFound { .. }) => {
             (StatusCode::NOT_FOUND, "not_found")
         }
         Error::BadInput(_)

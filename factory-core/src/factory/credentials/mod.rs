@@ -136,7 +136,7 @@ impl Credentials {
 
     /// Takes back the credential with this number, or the token of this name with all sessions and codes of that name,
     /// and returns them. What their holders have open ends now, whether or not the store can say so too.
-    /// [`Error::BadInput`] where there is none, and for the owner's token, which can only be replaced.
+    /// [`Error::UnknownToken`] where there is none, [`Error::BadInput`] for the owner's token, which can only be replaced.
     pub async fn revoke(&self, reference: &str) -> Result<Vec<CredentialView>, Error> {
         let _changing = self.inner.changing.lock().await;
         let number = reference.parse::<CredentialId>().ok();
@@ -156,7 +156,7 @@ impl Credentials {
         }
         if found.is_empty() {
             let shown: String = reference.chars().take(80).collect();
-            return Err(Error::BadInput(format!(
+            return Err(Error::UnknownToken(format!(
                 "no token `{}` holds; `factory token list` shows those that do",
                 shown.escape_debug()
             )));
@@ -176,7 +176,8 @@ impl Credentials {
     }
 
     /// Replaces a token: another of the same name and role that lasts as long as the first was to last. The old one
-    /// no longer holds. Without a name the owner's, whose file is written anew.
+    /// no longer holds. Without a name the owner's, whose file is written anew. [`Error::UnknownToken`] where no token of
+    /// this name holds.
     pub async fn rotate(&self, name: Option<&str>) -> Result<IssuedCredential, Error> {
         let _changing = self.inner.changing.lock().await;
         let Some(name) = name else {
@@ -184,7 +185,7 @@ impl Credentials {
         };
         let Some(old) = self.inner.held.tokens_named(name).next() else {
             let shown: String = name.chars().take(80).collect();
-            return Err(Error::BadInput(format!(
+            return Err(Error::UnknownToken(format!(
                 "no token `{}` holds; `factory token add NAME` makes one",
                 shown.escape_debug()
             )));

@@ -44,7 +44,7 @@ target/tools/typescript/.ready: factory-http/tests/openapi/typescript/package-lo
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# Measures the server against the usual stack, for about ten minutes, and prints how it stands to what it is meant to reach.
+# Measures the server against the usual stack, for some minutes, and prints how it stands to what it is meant to reach.
 bench: prerequisites target/tools/bench/.ready
 	@$(call debian,command -v wrk,wrk)
 	cargo build --locked --release --package factory-http

@@ -1,6 +1,6 @@
 """Measures the server against the baseline in the same minutes under the same load, and prints what came out.
 
-  make bench                      # everything, about five minutes
+  make bench                      # everything, about seven minutes
   python bench/run.py --quick     # the same with less time for each figure
   python bench/run.py --events 10000000
 
@@ -69,8 +69,8 @@ def both(ours, baselines, arguments):
         others = [statistics.median(rates[server.name]) for server in baselines]
         goal = f"≥ {rate:,}/s" + (f", ≥ {ratio} ×" if ratio else "")
         rows.append(Row(what, goal, mine, "/s", mine >= rate and mine >= ratio * others[0], others))
-        best = costs[-1]
-        print(f"  {what}: p50 {best.p50:.2f} ms, p99 {best.p99:.2f} ms, {best.cpu_us:.0f} µs of processor time each", file=sys.stderr)
+        last = costs[-1]
+        print(f"  {what}: p50 {last.p50:.2f} ms, p99 {last.p99:.2f} ms, {last.cpu_us:.0f} µs of processor time each", file=sys.stderr)
     return rows
 
 

@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LEFT_ALONE: Duration = Duration::from_millis(5);
 
 /// What a look at the queue came to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Looked {
     /// What could not be taken up now although there is room.
     held: HashSet<RunId>,
@@ -64,7 +64,7 @@ impl Factory {
     async fn take_up(&self, limits: &Limits) -> Looked {
         let mut held = HashSet::new();
         loop {
-            if self.inner.workers.count() >= limits.factory {
+            if limits.is_full(self.inner.workers.count()) {
                 return Looked { held, waiting: true };
             }
             let heads = match self.inner.journal.store().queue_heads().await {

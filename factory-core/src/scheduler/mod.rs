@@ -64,7 +64,7 @@ impl Limits {
         held: &HashSet<crate::model::RunId>,
         endpoints: &Endpoints,
     ) -> Option<&'a QueueHead> {
-        if load.all >= self.factory {
+        if self.is_full(load.all) {
             return None;
         }
         let has_room = |head: &&QueueHead| {
@@ -85,6 +85,11 @@ impl Limits {
             .filter(|head| !held.contains(&head.run))
             .filter(has_room)
             .min_by_key(|head| (std::cmp::Reverse(head.priority), head.run))
+    }
+
+    /// Returns whether so many runs are all that may be worked on, whatever waits.
+    pub(crate) fn is_full(&self, working_on: usize) -> bool {
+        working_on >= self.factory
     }
 
     fn of_server(&self, server: &str, endpoints: &Endpoints) -> usize {
